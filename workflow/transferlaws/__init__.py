@@ -1,0 +1,3 @@
+"""Which pretraining data, and how much of it, is worth having for a downstream task?"""
+
+__version__ = "0.1.0"

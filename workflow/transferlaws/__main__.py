@@ -1,0 +1,7 @@
+"""`python -m transferlaws`."""
+
+import sys
+
+from transferlaws.cli import main
+
+sys.exit(main())

@@ -1,0 +1,42 @@
+"""`transferlaws <stage> ...`: every stage runs by hand exactly as the workflow's rule runs it."""
+
+import argparse
+import importlib
+import sys
+
+from transferlaws.errors import UserError
+
+# stage -> (module with add_arguments and run, one line of help); imported only when asked for
+STAGES = {
+    "bitext": ("transferlaws.corpora.bitext", "a source of sentence pairs -> cleaned, split pairs"),
+    "corpus": ("transferlaws.corpora.corpus", "a source of text -> cleaned documents without dev and test items"),
+    "vocabulary": ("transferlaws.tokens.vocabulary_stage", "corpora -> a sentencepiece model"),
+    "tokens": ("transferlaws.tokens.shards_stage", "documents or pairs -> memory-mapped token shards"),
+    "pretrain": ("transferlaws.training.pretrain", "a mixture -> a checkpoint per rung"),
+    "finetune": ("transferlaws.training.finetune", "all rungs, seeds and learning rates of a curve, in lockstep"),
+    "evaluate": ("transferlaws.evaluation.evaluate", "fine-tuned states -> token losses and hypotheses"),
+    "score": ("transferlaws.evaluation.score", "predictions of every curve -> measurements.csv"),
+    "fit": ("transferlaws.laws.fit_stage", "a measurement table -> a fitted law"),
+    "advise": ("transferlaws.laws.advise", "a measurement table and fits -> verdicts and advice"),
+    "figure": ("transferlaws.figures.stage", "measurements and fits -> a figure"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one stage; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="transferlaws", description="Which pretraining data, and how much of it, is worth having?"
+    )
+    stages = parser.add_subparsers(dest="stage", required=True, metavar="stage")
+    argv = sys.argv[1:] if argv is None else argv
+    for name, (module, text) in STAGES.items():
+        stage = stages.add_parser(name, help=text, description=text)
+        if argv[:1] == [name]:
+            importlib.import_module(module).add_arguments(stage)
+    arguments = parser.parse_args(argv)
+    try:
+        importlib.import_module(STAGES[arguments.stage][0]).run(arguments)
+    except UserError as error:
+        print(f"transferlaws {arguments.stage}: {error}", file=sys.stderr)
+        return 1
+    return 0
