@@ -1,0 +1,144 @@
+"""What figures read: the measurement table and the fits."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from transferlaws.errors import UserError
+from transferlaws.files import read_json
+
+NAMES = ("study", "task", "kind", "model", "mixture", "finetuning_unit", "bleu_signature", "chrf_signature", "test_sha256", "status")
+REQUIRED = ("task", "model", "mixture", "seed", "pretraining_tokens", "finetuning_size", "finetuning_unit")
+PANEL = ["model", "task", "finetuning_size", "finetuning_unit"]
+SCRATCH = "scratch"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One fit of one law to one group, as `laws/<law>.json` holds it."""
+
+    law: str
+    equation: str
+    group: dict
+    metric: str
+    status: str
+    parameters: dict = field(default_factory=dict)
+    points: tuple[dict, ...] = ()
+    band: dict = field(default_factory=dict)
+    verdict: dict = field(default_factory=dict)
+    level: float = math.nan
+    document: dict = field(default_factory=dict, repr=False)
+
+    @property
+    def state(self) -> str:
+        """'holds', 'not identified' or 'rejected': how far a figure may trust the curve."""
+        if self.status in ("rejected", "too-few-points") or self.verdict.get("law_holds") is False or not self.parameters:
+            return "too few points" if self.status == "too-few-points" else "rejected"
+        if self.status in ("not-identified", "bound-hit") or self.verdict.get("identified") is False:
+            return "not identified"
+        return "holds"
+
+    @property
+    def fitted_to(self) -> float:
+        """Largest pretraining tokens among the points the fit used."""
+        return max((p["pretraining_tokens"] for p in self.points if p.get("role") == "fit"), default=math.nan)
+
+    def covers(self, **keys: object) -> bool:
+        """Whether the fit's group agrees with every one of `keys` that it has."""
+        return all(self.group[key] == value for key, value in keys.items() if key in self.group)
+
+
+def read_measurements(path: str | Path) -> pd.DataFrame:
+    """The measurement table; names stay text (a mixture may be called `NA` or `1`), numbers become float64, empty is NaN.
+
+    Raises `UserError` for a missing, empty or malformed table, naming row and column.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file. Run `transferlaws score` first.") from None
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise UserError(f"{path}: not a CSV table in UTF-8 ({error}).") from None
+    require(table, REQUIRED, path)
+    if table.empty:
+        raise UserError(f"{path}: the table has a header and no rows; there is nothing to draw.")
+    for column in table.columns.difference(NAMES):
+        numbers = pd.to_numeric(table[column].where(table[column] != ""), errors="coerce")
+        bad = numbers.isna() & (table[column] != "")
+        if not bad.any():
+            table[column] = numbers
+        elif column in REQUIRED or column in ("cross_entropy", "bleu", "chrf", "upstream_cross_entropy"):
+            row = bad.idxmax()
+            raise UserError(f"{path}: row {row + 2}, column {column}: {table[column][row]!r} is not a number.")
+    for column in REQUIRED:
+        empty = table[column].isna() if pd.api.types.is_numeric_dtype(table[column]) else table[column] == ""
+        if empty.any():
+            raise UserError(f"{path}: row {empty.idxmax() + 2}, column {column}: empty, but every row needs it.")
+    table.attrs["path"] = str(path)
+    return table
+
+
+def require(table: pd.DataFrame, columns: Iterable[str], path: str | Path | None = None) -> None:
+    """Raise `UserError` naming the columns that the table lacks."""
+    path = path or table.attrs.get("path", "measurement table")
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise UserError(f"{path}: lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; it has {', '.join(table.columns)}.")
+
+
+def usable(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Rows with a finite value in each of `columns`, diverged runs left out; `UserError` where none remain."""
+    require(table, columns)
+    rows = table.dropna(subset=list(columns))
+    if "status" in rows:
+        rows = rows[rows["status"] != "diverged"]
+    if rows.empty:
+        path = table.attrs.get("path", "measurement table")
+        raise UserError(f"{path}: no row has a value in {' and '.join(columns)}; there is nothing to draw.")
+    return rows
+
+
+def read_fits(paths: Sequence[str | Path]) -> list[Fit]:
+    """All fits of the given `laws/<law>.json` files; a file that holds no fits (advice.json) is an error."""
+    fits = []
+    for path in paths:
+        document = read_json(path)
+        if not isinstance(document, dict) or "fits" not in document:
+            raise UserError(f"{path}: not a fit: it lacks the key `fits`. Pass the files that `transferlaws fit` wrote.")
+        for fit in document["fits"]:
+            try:
+                fits.append(
+                    Fit(
+                        law=document["law"],
+                        equation=document.get("equation", ""),
+                        group=fit["group"],
+                        metric=fit["metric"],
+                        status=fit["status"],
+                        parameters=fit.get("parameters") or {},
+                        points=tuple(fit.get("points") or ()),
+                        band=fit.get("band") or {},
+                        verdict=fit.get("verdict") or {},
+                        level=fit.get("level") or math.nan,
+                        document=fit,
+                    )
+                )
+            except (KeyError, TypeError) as error:
+                raise UserError(f"{path}: a fit lacks {error}; the file is not in the format of `transferlaws fit`.") from None
+    return fits
+
+
+def find(fits: Iterable[Fit], law: str, metric: str | None = None, **keys: object) -> Fit | None:
+    """The first fit of `law` (and `metric`) whose group agrees with `keys`."""
+    return next((fit for fit in fits if fit.law == law and metric in (None, fit.metric) and fit.covers(**keys)), None)
+
+
+def panels(table: pd.DataFrame) -> list[tuple[dict, pd.DataFrame]]:
+    """(keys, rows) for each (model, task, D_f), in order of first appearance, D_f rising within a task."""
+    groups = [(dict(zip(PANEL, keys, strict=True)), rows) for keys, rows in table.groupby(PANEL, sort=False)]
+    order = {}
+    for keys, _ in groups:
+        order.setdefault((keys["model"], keys["task"]), len(order))
+    return sorted(groups, key=lambda group: (order[group[0]["model"], group[0]["task"]], group[0]["finetuning_size"]))
