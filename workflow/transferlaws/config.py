@@ -3,11 +3,12 @@
 The JSON schema in `workflow/schemas/` and the table in the docs are generated from `Study`.
 """
 
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from transferlaws.config_errors import explain
+from transferlaws.config_errors import describe, explain
 from transferlaws.corpora.settings import BitextSettings, CorpusSettings
 from transferlaws.errors import UserError
 from transferlaws.evaluation.settings import EvaluationSettings
@@ -44,7 +45,7 @@ def count(value: object) -> object:
 
 def increasing(values: list[int]) -> list[int]:
     """Refuse a list that does not strictly increase."""
-    for before, after in zip(values, values[1:], strict=False):
+    for before, after in pairwise(values):
         if after <= before:
             raise ValueError(f"must increase: {after} follows {before}")
     return values
@@ -71,7 +72,7 @@ class Pretraining(PretrainingSettings):
     """How models are pretrained, and up to where."""
 
     ladder: Ladder = Field(
-        description="Pretraining tokens D_p at which each trajectory is checkpointed; rung 0, random initialisation, is always there."
+        description="Rungs: pretraining tokens D_p at which each trajectory is checkpointed. Rung 0 is always there."
     )
     seeds: Annotated[list[int], Field(min_length=1), AfterValidator(distinct)] = Field(
         [1], description="Seeds of pretraining and fine-tuning; each is a run of its own."
@@ -167,7 +168,7 @@ class Study(Section):
             for corpus in weights:
                 yield from known(f"mixtures.{mixture}", corpus, self.corpora)
             if abs(sum(weights.values()) - 1) > 1e-6:
-                yield f"mixtures.{mixture}: the weights sum to {sum(weights.values()):g}, expected 1. Change one of {dict(weights)}."
+                yield f"mixtures.{mixture}: the weights sum to {sum(weights.values()):g}, expected 1. Change one: {weights}."
         for name, corpus in self.corpora.items():
             if corpus.source == "bitext":
                 yield from known(f"corpora.{name}.bitext", corpus.bitext, self.bitexts)
@@ -197,6 +198,16 @@ class Study(Section):
                     yield from known(f"curves.leave_out.{position}.{key[:-1]}", crossing[key[:-1]], names)
 
 
+def without_null_entries(config: dict) -> dict:
+    """Drop entries of named maps that an overlay set to `null`: so a study file takes away what it does not want."""
+    maps = ("corpora", "bitexts", "mixtures", "models", "tasks", "laws", "figures")
+    cleaned = dict(config)
+    for key in maps:
+        if isinstance(config.get(key), dict):
+            cleaned[key] = {name: value for name, value in config[key].items() if value is not None}
+    return cleaned
+
+
 def load_study(config: dict) -> Study:
     """Validate a config.
 
@@ -204,8 +215,6 @@ def load_study(config: dict) -> Study:
         UserError: every mistake on a line of its own: key, value, what is allowed, nearest valid spelling.
     """
     try:
-        return Study.model_validate(config)
+        return Study.model_validate(without_null_entries(config))
     except ValidationError as error:
-        from transferlaws.config_errors import describe
-
         raise UserError("the config is not valid:\n" + "\n".join(f"  - {line}" for line in describe(error, Study))) from None

@@ -78,10 +78,8 @@ def _visible(location: tuple, model: type[BaseModel]) -> list:
 
 
 def _fields(location: tuple, model: type[BaseModel]) -> list[str]:
-    models = [model]
-    for _, _, models in _steps(location, model):
-        pass
-    return [field for kind in models for field in kind.model_fields]
+    inside = [[model], *(models for _, _, models in _steps(location, model))][-1]
+    return [field for kind in inside for field in kind.model_fields]
 
 
 def _flat(annotations: list) -> list[type[BaseModel]]:

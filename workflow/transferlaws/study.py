@@ -1,6 +1,7 @@
 """The study as the workflow sees it: the only place that enumerates trajectories and curves and names their paths."""
 
 import re
+import shlex
 from itertools import product
 from typing import NamedTuple
 
@@ -128,6 +129,19 @@ class Plan:
             for seed in self.study.pretraining.seeds
         ]
 
+    def trajectory_manifests(self) -> list[str]:
+        """Every trajectory's manifest."""
+        return [f"{self.pretrain.format(**run._asdict())}/trajectory.json" for run in self.trajectories]
+
+    def task_manifests(self) -> list[str]:
+        """The token indices of every text that a task is fine-tuned on."""
+        return sorted({self.task_tokens(curve) for curve in self.curves})
+
+    def data_reports(self) -> list[str]:
+        """The reports of every corpus and bitext in use."""
+        corpora = [self.corpus.format(corpus=name) for name in self.corpora]
+        return [f"{folder}/report.json" for folder in [*corpora, *(self.bitext.format(bitext=name) for name in self.bitexts)]]
+
     def each_curve(self, pattern: str) -> list[str]:
         """`pattern` filled in for every curve."""
         return [pattern.format(**curve._asdict()) for curve in self.curves]
@@ -147,6 +161,11 @@ class Plan:
 
     # what a stage is told
 
+    @property
+    def cache_option(self) -> str:
+        """The CLI option for the download cache; empty leaves the stage's default."""
+        return f"--cache {shlex.quote(self.study.cache)}" if self.study.cache else ""
+
     def settings(self, *path: str, leave_out: tuple[str, ...] = ()) -> str:
         """Canonical JSON of one part of the study, such as `("models", "mini")`."""
         value = self.study
@@ -159,6 +178,16 @@ class Plan:
     def task_settings(self, wildcards: object) -> str:
         """The task without its list of sizes: one more size is no change to the others."""
         return self.settings("tasks", wildcards.task, leave_out=("pairs", "tokens"))
+
+    def languages(self) -> str:
+        """JSON of each mixture's share of each language, for the alignment score."""
+        shares: dict[str, dict[str, float]] = {}
+        for name, weights in self.study.mixtures.items():
+            share = shares.setdefault(name, {})
+            for corpus, weight in weights.items():
+                language = self.study.corpora[corpus].language
+                share[language] = share.get(language, 0) + weight
+        return canonical_json(shares)
 
     def resolved(self) -> str:
         """The whole study with every default filled in, as JSON."""
