@@ -49,7 +49,7 @@ rule evaluate:
         runtime=120,
     params:
         code=fingerprint("transferlaws.evaluation.evaluate"),
-        settings=plan.settings("evaluation", leave_out=("metrics",)),
+        settings=plan.settings("evaluation"),
         task=plan.task_settings,
         folder=plan.evaluate,
     shell:
@@ -80,7 +80,7 @@ rule score:
         study=plan.study.study,
         languages=plan.languages(),
         tasks=plan.settings("tasks"),
-        settings=plan.settings("evaluation"),
+        settings=plan.settings("scoring"),
     shell:
         "python -m transferlaws score --study {params.study} --evaluations {input.evaluations:q} --curves {input.curves:q}"
         " --trajectories {input.trajectories:q} --tokens {input.tokens:q} --languages {params.languages:q} --tasks {params.tasks:q}"
