@@ -1,6 +1,7 @@
 """Checkpoints in Hugging Face's layout: `config.json` and `model.safetensors`, one replica each.
 
-With an encoder it is a T5 v1.1 (or mT5) that `transformers` loads as it is; without one, the same decoder with a `model_type` of our own.
+With an encoder it is a T5 v1.1 (or mT5) that `transformers` loads as it is; without one, the same decoder under a `model_type`
+of our own.
 """
 
 import json
@@ -125,7 +126,9 @@ def load_checkpoint(model: Transformer, replica: int, folder: str | Path) -> Non
     ours = model.settings.model_copy(update={"size": None})
     if found != ours or size != model.vocabulary_size:
         theirs = found.model_dump() | {"vocabulary": size}
-        differing = {key: value for key, value in theirs.items() if (ours.model_dump() | {"vocabulary": model.vocabulary_size})[key] != value}
+        differing = {
+            key: value for key, value in theirs.items() if (ours.model_dump() | {"vocabulary": model.vocabulary_size})[key] != value
+        }
         raise UserError(f"{folder / CONFIG}: the model's shape differs from the study's: {json.dumps(differing)}.")
     tied = read_json(folder / CONFIG).get("tie_word_embeddings", True)
     targets = _views(model, replica)

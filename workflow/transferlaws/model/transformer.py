@@ -77,7 +77,7 @@ def feed_forward(x: Tensor, layer: Layer, dropout: Callable[[Tensor], Tensor] = 
 
 
 def encoder_layer(x: Tensor, bias: Tensor, layer: Layer, heads: int, dropout: Callable[[Tensor], Tensor]) -> Tensor:
-    """x (R, B, S, D) -> the same shape; bias (R, B or 1, H, S, S)."""
+    """X (R, B, S, D) -> the same shape; bias (R, B or 1, H, S, S)."""
     q, k, v = split_heads(linear(rms_norm(x, layer.self_norm), layer.self_qkv), 3, heads)
     x = x + dropout(linear(attend(q, k, v, bias), layer.self_out))
     return x + dropout(feed_forward(x, layer, dropout))
@@ -92,7 +92,7 @@ def decoder_layer(
     heads: int,
     dropout: Callable[[Tensor], Tensor],
 ) -> Tensor:
-    """x (R, B, T, D) -> the same shape; encoded (R, B, S, D), source_bias (R or 1, B, 1, 1, S)."""
+    """X (R, B, T, D) -> the same shape; encoded (R, B, S, D), source_bias (R or 1, B, 1, 1, S)."""
     q, k, v = split_heads(linear(rms_norm(x, layer.self_norm), layer.self_qkv), 3, heads)
     x = x + dropout(linear(attend(q, k, v, bias), layer.self_out))
     if encoded is not None:
@@ -214,6 +214,12 @@ class Transformer(nn.Module):
             else:
                 draw *= scales[leaf]
             weight.copy_(draw)
+
+    def select(self, kept: Tensor) -> None:
+        """Keep the replicas with these indices, in this order."""
+        for parameter in self.parameters():
+            parameter.data = parameter.data[kept].contiguous()
+            parameter.grad = None
 
     def embed(self, tokens: Tensor) -> Tensor:
         """(R, B, T) ids -> (R, B, T, D)."""
