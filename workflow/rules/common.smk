@@ -1,0 +1,40 @@
+from snakemake.exceptions import WorkflowError
+
+from transferlaws.errors import UserError
+from transferlaws.fingerprint import fingerprint
+from transferlaws.study import Plan, names_pattern
+
+try:
+    plan = Plan(config)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+
+wildcard_constraints:
+    bitext=names_pattern(plan.study.bitexts),
+    corpus=names_pattern(plan.study.corpora),
+    model=names_pattern(plan.study.models),
+    mixture=names_pattern(["scratch", *plan.study.mixtures]),
+    task=names_pattern(plan.study.tasks),
+    law=names_pattern(plan.study.laws),
+    figure=names_pattern(plan.study.figures),
+    seed=r"\d+",
+    size=r"\d+",
+
+
+localrules:
+    all,
+    study,
+
+
+rule study:
+    output:
+        f"{plan.root}/study.json",
+    log:
+        f"{plan.logs}/study.log",
+    conda:
+        "../../envs/transferlaws.yaml"
+    params:
+        resolved=plan.resolved(),
+    shell:
+        "printf '%s\\n' {params.resolved:q} > {output:q} 2> {log:q}"
