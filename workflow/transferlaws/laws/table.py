@@ -10,6 +10,7 @@ from transferlaws.errors import UserError
 from transferlaws.laws.registry import Law
 
 KEY = ("task", "model", "mixture", "finetuning_size", "finetuning_unit", "seed", "pretraining_tokens")
+NAMES = ("study", "task", "kind", "model", "mixture", "finetuning_unit", "test_sha256", "status")
 SCORES = {"bleu": "0-100", "chrf": "0-100", "comet": "0-1", "rouge": "0-1"}
 LOSSES = {
     "cross_entropy": "nats/token",
@@ -43,6 +44,9 @@ def read_measurements(path: str | Path) -> pd.DataFrame:
     """
     try:
         table = pd.read_csv(path)
+        # names are text as they stand: a mixture may be called NA or 1
+        names = pd.read_csv(path, usecols=lambda column: column in NAMES, dtype=str, keep_default_na=False)
+        table[names.columns] = names.where(names != "")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file. Give a CSV table with the columns {', '.join(KEY)} and a metric.") from None
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
