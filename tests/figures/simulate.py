@@ -28,7 +28,10 @@ def measurements(tasks=("en-de",), sizes=(8000,), seeds=(1, 2), ladder=LADDER, m
     for m, model in enumerate(models):
         for t, task in enumerate(tasks):
             for size in sizes:
-                gain, easier = (1 + 0.25 * math.log(size / 8000)) * (1 - 0.1 * t) * (1 + 0.2 * m), 0.1 * math.log(size / 8000) + 0.1 * m
+                gain, easier = (
+                    (1 + 0.25 * math.log(size / 8000)) * (1 - 0.1 * t) * (1 + 0.2 * m),
+                    0.1 * math.log(size / 8000) + 0.1 * m,
+                )
                 for mixture, tokens in [("scratch", 0)] + [(x, y) for x in MIXTURES for y in ladder]:
                     for seed in seeds:
                         mean = 7.0 * gain if tokens == 0 else bleu(mixture, tokens, gain)

@@ -14,12 +14,17 @@ from transferlaws.figures.inputs import SCRATCH, Fit
 LABELS = {
     "bleu": "BLEU",
     "chrf": "chrF",
-    "cross_entropy": "test cross-entropy (nats/token)",
+    "cross_entropy": "cross-entropy (nats/token)",
     "pretraining_tokens": "pretraining tokens",
     "upstream_cross_entropy": "upstream loss (nats/token)",
 }
 HELD_OUT = "held out from the fit"
 JOINED = "seed means joined: no law that holds"
+NOTES = {
+    "not identified": "law's parameters not identified",
+    "rejected": "law rejected",
+    "too few points": "too few points for the law",
+}
 
 
 @dataclass
@@ -34,25 +39,31 @@ class Key:
     joined: bool = False
     noise: bool = False
 
-    def handles(self) -> list[Line2D | Patch]:
-        """Legend entries for the marks drawn, in grey."""
+    def handles(self, joined: str = JOINED) -> list[Line2D | Patch]:
+        """Legend entries for the marks drawn, in grey; `joined` says why points are joined by dots."""
         grey = style.BASELINE
         entries: list[Line2D | Patch] = []
         if self.scratch:
-            entries.append(Patch(facecolor=(*_rgb(grey), 0.15), edgecolor=grey, linewidth=1, label="from scratch: mean and range of seeds"))
+            entries.append(
+                Patch(facecolor=(*_rgb(grey), 0.15), edgecolor=grey, linewidth=1, label="from scratch: mean, range of seeds")
+            )
         if self.held_out:
             entries.append(Line2D([], [], color=grey, marker="o", markerfacecolor="white", linestyle="", label=HELD_OUT))
         if self.noise:
-            entries.append(Line2D([], [], color=grey, marker="|", markersize=8, linestyle="", label="±1 sd of the test set"))
+            entries.append(
+                Line2D([], [], color=grey, marker="|", markersize=8, linestyle="", label="± 1 sd over resampled test sets")
+            )
         if self.levels:
             levels = " and ".join(f"{level:.0%}" for level in sorted(self.levels))
-            entries.append(Patch(facecolor=grey, alpha=style.BAND_ALPHA + 0.1, label=f"{levels} interval of the law".replace("%", " %")))
+            entries.append(
+                Patch(facecolor=grey, alpha=style.BAND_ALPHA + 0.1, label=f"{levels} interval of the law".replace("%", " %"))
+            )
         if self.extrapolated:
             entries.append(Line2D([], [], color=grey, linestyle="--", label="law beyond the fitted rungs"))
         if self.unidentified:
-            entries.append(Line2D([], [], color=grey, linestyle="-", linewidth=0.6, label="law whose parameters are not identified"))
+            entries.append(Line2D([], [], color=grey, linestyle="-", linewidth=0.8, label="law, its parameters not identified"))
         if self.joined:
-            entries.append(Line2D([], [], color=grey, linestyle=":", label=JOINED))
+            entries.append(Line2D([], [], color=grey, linestyle=":", label=joined))
         return entries
 
 
@@ -75,12 +86,21 @@ def draw_scratch(axes: Axes, rows: pd.DataFrame, column: str, key: Key) -> list[
 def draw_points(axes: Axes, rows: pd.DataFrame, column: str, mark: style.Mark, fit: Fit | None, key: Key) -> None:
     """One point a seed and rung; hollow where the fit held the rung out, with a whisker of the test set's noise."""
     held_out = {(p["seed"], p["pretraining_tokens"]) for p in (fit.points if fit else ()) if p.get("role") == "held-out"}
-    hollow = np.array([(seed, tokens) in held_out for seed, tokens in zip(rows["seed"], rows["pretraining_tokens"], strict=True)], bool)
+    hollow = np.array(
+        [(seed, tokens) in held_out for seed, tokens in zip(rows["seed"], rows["pretraining_tokens"], strict=True)], bool
+    )
     noise = f"{column}_noise"
     if noise in rows and rows[noise].notna().any():
         key.noise = True
         axes.errorbar(
-            rows["pretraining_tokens"], rows[column], yerr=rows[noise], fmt="none", ecolor=mark.colour, elinewidth=0.6, alpha=0.6, zorder=2
+            rows["pretraining_tokens"],
+            rows[column],
+            yerr=rows[noise],
+            fmt="none",
+            ecolor=mark.colour,
+            elinewidth=0.6,
+            alpha=0.6,
+            zorder=2,
         )
     for chosen, face in ((~hollow, mark.colour), (hollow, "white")):
         part = rows[chosen]
@@ -106,24 +126,35 @@ def draw_law(axes: Axes, rows: pd.DataFrame, column: str, mark: style.Mark, fit:
         means = rows.groupby("pretraining_tokens")[column].mean()
         axes.plot(means.index, means.to_numpy(), color=mark.colour, linestyle=":", linewidth=0.9, zorder=1.5)
         key.joined |= len(means) > 1
-        return None if fit is None else fit.state if fit.state != "holds" else "no curve in the fit"
+        return None if fit is None else fit.state if fit.state in ("rejected", "too few points") else "fitted on another x"
     band = {part: np.asarray(fit.band[part], dtype=float) for part in ("pretraining_tokens", "estimate", "low", "high")}
     positive = band["pretraining_tokens"] > 0
     x, estimate = band["pretraining_tokens"][positive], band["estimate"][positive]
     identified = fit.state == "holds"
-    width = 1.3 if identified else 0.6
-    axes.fill_between(
-        x, band["low"][positive], band["high"][positive], color=mark.colour, alpha=style.BAND_ALPHA, linewidth=0, zorder=1, clip_on=True
-    )
+    width = 1.3 if identified else 0.8
+    draw_band(axes, x, band["low"][positive], band["high"][positive], mark.colour)
     key.levels |= {fit.level} if np.isfinite(fit.level) else set()
     inside = x <= fit.fitted_to * (1 + 1e-9) if np.isfinite(fit.fitted_to) else np.ones(len(x), bool)
     last = int(inside.sum())
     axes.plot(x[:last], estimate[:last], color=mark.colour, linewidth=width, zorder=2.5)
     if last < len(x):
         key.extrapolated = True
-        axes.plot(x[max(last - 1, 0) :], estimate[max(last - 1, 0) :], color=mark.colour, linewidth=width, linestyle="--", zorder=2.5)
+        axes.plot(
+            x[max(last - 1, 0) :], estimate[max(last - 1, 0) :], color=mark.colour, linewidth=width, linestyle="--", zorder=2.5
+        )
     key.unidentified |= not identified
     return None if identified else fit.state
+
+
+def draw_band(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str) -> None:
+    """An interval as a band; an end that is not finite is an interval without that end, drawn to the panel's edge and beyond."""
+    known = np.isfinite(low) | np.isfinite(high)
+    if not known.any():
+        return
+    ends = np.concatenate([low[np.isfinite(low)], high[np.isfinite(high)]])
+    far = 1e3 * (np.abs(ends).max() + 1)
+    low, high = np.where(np.isfinite(low), low, -far), np.where(np.isfinite(high), high, far)
+    axes.fill_between(x, low, high, where=known, color=colour, alpha=style.BAND_ALPHA, linewidth=0, zorder=1)
 
 
 def limits(axes: Axes, values: list[float]) -> None:
@@ -146,9 +177,7 @@ def mixture_handles(series: dict[str, style.Mark], names: dict[str, str] | None 
     ]
 
 
-def panel_title(keys: dict, models: int, notes: list[str] | None = None) -> str:
-    """What a panel shows, and on further lines what does not hold in it."""
+def panel_title(keys: dict, models: int) -> str:
+    """Task and D_f of a panel, with the model where there are several."""
     parts = [style.name(keys["task"]), f"{style.grouped(keys['finetuning_size'])} {style.name(keys['finetuning_unit'])}"]
-    if models > 1:
-        parts.insert(0, style.name(keys["model"]))
-    return "\n".join([", ".join(parts), *(notes or [])])
+    return ", ".join([style.name(keys["model"])] * (models > 1) + parts)

@@ -1,12 +1,15 @@
 """Score and cross-entropy against pretraining tokens: what each mixture buys, and what the laws say of it (paper A, figures 2-4)."""
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
 
 from transferlaws.errors import UserError
 from transferlaws.figures import style
 from transferlaws.figures.curves import (
     LABELS,
+    NOTES,
     Key,
     draw_law,
     draw_points,
@@ -35,10 +38,7 @@ def downstream(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -
     if not metrics:
         usable(table[table["pretraining_tokens"] > 0], settings.score, "cross_entropy")
         raise UserError(f"{table.attrs.get('path')}: no pretrained row has a value in {settings.score} or cross_entropy.")
-    columns = min(settings.columns, len(blocks))
-    strips = -(-len(blocks) // columns)
-    figure = Figure(figsize=(settings.width, 0.8 + settings.panel_height * strips * len(metrics)))
-    grid = figure.add_gridspec(strips * len(metrics), columns)
+    figure, places = _places(settings, len(blocks), len(metrics))
     series, key = mixtures(table), Key()
     models = table["model"].nunique()
     for index, (keys, rows) in enumerate(blocks):
@@ -46,18 +46,36 @@ def downstream(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -
             measured = rows.dropna(subset=[metric])
             if measured.empty:
                 continue
-            axes = figure.add_subplot(grid[index // columns * len(metrics) + below, index % columns])
+            axes = figure.add_subplot(places[index, below])
             notes = draw_panel(axes, measured, fits, metric, keys, series, key)
-            axes.set_title(panel_title(keys, models, notes) if below == 0 or notes else "")
-            axes.set_xlabel(LABELS["pretraining_tokens"] if below == len(metrics) - 1 else "")
+            style.heading(axes, panel_title(keys, models), notes, settings.width / places[0, 0].get_gridspec().ncols * 0.85)
+            axes.set_xlabel(LABELS["pretraining_tokens"] if below == len(metrics) - 1 or len(blocks) == 1 else "")
             axes.set_ylabel(LABELS[metric])
-    figure.align_ylabels()
     drawn = {m: mark for m, mark in series.items() if m in set(shown["mixture"])}
-    style.legend_below(figure, [*mixture_handles(drawn), *key.handles()])
+    style.legends(figure, mixture_handles(drawn), key.handles())
     return figure
 
 
-def draw_panel(axes, rows: pd.DataFrame, fits: list[Fit], metric: str, keys: dict, series: dict[str, style.Mark], key: Key) -> list[str]:
+def _places(settings: FigureSettings, blocks: int, metrics: int) -> tuple[Figure, dict[tuple[int, int], SubplotSpec]]:
+    """A figure and the place of each (block, metric): metrics side by side for one block, below one another for more."""
+    if blocks == 1:
+        figure = Figure(figsize=(settings.width, settings.panel_height + 1.2))
+        grid = figure.add_gridspec(1, max(metrics, 2))
+        return figure, {(0, below): grid[0, below] for below in range(metrics)}
+    columns = min(settings.columns, blocks)
+    strips = -(-blocks // columns)
+    figure = Figure(figsize=(settings.width, 0.9 + (settings.panel_height + 0.15) * strips * metrics))
+    grid = figure.add_gridspec(strips * metrics, columns)
+    return figure, {
+        (index, below): grid[index // columns * metrics + below, index % columns]
+        for index in range(blocks)
+        for below in range(metrics)
+    }
+
+
+def draw_panel(
+    axes: Axes, rows: pd.DataFrame, fits: list[Fit], metric: str, keys: dict, series: dict[str, style.Mark], key: Key
+) -> list[str]:
     """All mixtures of one (model, task, D_f) on one metric; returns the notes on laws that do not hold."""
     values = draw_scratch(axes, rows, metric, key)
     pretrained = rows[(rows["pretraining_tokens"] > 0) & (rows["mixture"] != SCRATCH)]
@@ -74,4 +92,4 @@ def draw_panel(axes, rows: pd.DataFrame, fits: list[Fit], metric: str, keys: dic
         values += part[metric].tolist()
     style.log_axis(axes, pretrained["pretraining_tokens"])
     limits(axes, values)
-    return [f"law {note}: {', '.join(names)}" for note, names in notes.items()]
+    return [f"{NOTES.get(note, note)}: {', '.join(names)}" for note, names in notes.items()]

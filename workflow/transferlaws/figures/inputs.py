@@ -9,9 +9,8 @@ import pandas as pd
 
 from transferlaws.errors import UserError
 from transferlaws.files import read_json
+from transferlaws.laws.table import read_measurements
 
-NAMES = ("study", "task", "kind", "model", "mixture", "finetuning_unit", "bleu_signature", "chrf_signature", "test_sha256", "status")
-REQUIRED = ("task", "model", "mixture", "seed", "pretraining_tokens", "finetuning_size", "finetuning_unit")
 PANEL = ["model", "task", "finetuning_size", "finetuning_unit"]
 SCRATCH = "scratch"
 
@@ -44,39 +43,18 @@ class Fit:
     @property
     def fitted_to(self) -> float:
         """Largest pretraining tokens among the points the fit used."""
-        return max((p["pretraining_tokens"] for p in self.points if p.get("role") == "fit"), default=math.nan)
+        return max(
+            (p["pretraining_tokens"] for p in self.points if p["role"] == "fit" and "pretraining_tokens" in p), default=math.nan
+        )
 
     def covers(self, **keys: object) -> bool:
         """Whether the fit's group agrees with every one of `keys` that it has."""
         return all(self.group[key] == value for key, value in keys.items() if key in self.group)
 
 
-def read_measurements(path: str | Path) -> pd.DataFrame:
-    """The measurement table; names stay text (a mixture may be called `NA` or `1`), numbers become float64, empty is NaN.
-
-    Raises `UserError` for a missing, empty or malformed table, naming row and column.
-    """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file. Run `transferlaws score` first.") from None
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise UserError(f"{path}: not a CSV table in UTF-8 ({error}).") from None
-    require(table, REQUIRED, path)
-    if table.empty:
-        raise UserError(f"{path}: the table has a header and no rows; there is nothing to draw.")
-    for column in table.columns.difference(NAMES):
-        numbers = pd.to_numeric(table[column].where(table[column] != ""), errors="coerce")
-        bad = numbers.isna() & (table[column] != "")
-        if not bad.any():
-            table[column] = numbers
-        elif column in REQUIRED or column in ("cross_entropy", "bleu", "chrf", "upstream_cross_entropy"):
-            row = bad.idxmax()
-            raise UserError(f"{path}: row {row + 2}, column {column}: {table[column][row]!r} is not a number.")
-    for column in REQUIRED:
-        empty = table[column].isna() if pd.api.types.is_numeric_dtype(table[column]) else table[column] == ""
-        if empty.any():
-            raise UserError(f"{path}: row {empty.idxmax() + 2}, column {column}: empty, but every row needs it.")
+def read_table(path: str | Path) -> pd.DataFrame:
+    """The validated measurement table; its path goes with it, for messages."""
+    table = read_measurements(path)
     table.attrs["path"] = str(path)
     return table
 
@@ -86,7 +64,9 @@ def require(table: pd.DataFrame, columns: Iterable[str], path: str | Path | None
     path = path or table.attrs.get("path", "measurement table")
     missing = [column for column in columns if column not in table.columns]
     if missing:
-        raise UserError(f"{path}: lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; it has {', '.join(table.columns)}.")
+        raise UserError(
+            f"{path}: lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; it has {', '.join(table.columns)}."
+        )
 
 
 def usable(table: pd.DataFrame, *columns: str) -> pd.DataFrame:

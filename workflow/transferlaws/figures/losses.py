@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 
 from transferlaws.errors import UserError
 from transferlaws.figures import style
-from transferlaws.figures.curves import LABELS, limits, mixture_handles, mixtures, panel_title
+from transferlaws.figures.curves import LABELS, draw_band, limits, mixture_handles, mixtures, panel_title
 from transferlaws.figures.inputs import SCRATCH, Fit, find, panels, usable
 from transferlaws.figures.settings import FigureSettings
 
@@ -27,7 +27,15 @@ def score_vs_loss(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings
     law_drawn = False
     for axes, (keys, block) in zip(axes_of, blocks, strict=True):
         scratch = block[block["pretraining_tokens"] == 0]
-        axes.plot(scratch["cross_entropy"], scratch[settings.score], linestyle="", marker="*", color=style.BASELINE, markersize=7, zorder=3)
+        axes.plot(
+            scratch["cross_entropy"],
+            scratch[settings.score],
+            linestyle="",
+            marker="*",
+            color=style.BASELINE,
+            markersize=7,
+            zorder=3,
+        )
         for mixture, mark in series.items():
             part = block[(block["mixture"] == mixture) & (block["pretraining_tokens"] > 0)].sort_values("pretraining_tokens")
             for _, run in part.groupby("seed"):
@@ -37,18 +45,18 @@ def score_vs_loss(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings
         notes = []
         if fit is not None and fit.state in ("holds", "not identified") and "cross_entropy" in fit.band:
             band = {part: np.asarray(fit.band[part], dtype=float) for part in ("cross_entropy", "estimate", "low", "high")}
-            axes.fill_between(band["cross_entropy"], band["low"], band["high"], color=style.BASELINE, alpha=style.BAND_ALPHA, linewidth=0)
+            draw_band(axes, band["cross_entropy"], band["low"], band["high"], style.BASELINE)
             axes.plot(band["cross_entropy"], band["estimate"], color=style.BASELINE, linewidth=1, linestyle="--")
             law_drawn = True
         if fit is not None and fit.state != "holds":
             notes.append(f"C·exp(−kL) {fit.state}")
-        axes.set_title(panel_title(keys, models, notes))
+        style.heading(axes, panel_title(keys, models), notes)
         axes.set_xlabel(LABELS["cross_entropy"])
         axes.set_ylabel(LABELS[settings.score])
         limits(axes, block[settings.score].tolist())
     scratch_key = Line2D([], [], linestyle="", marker="*", markersize=7, color=style.BASELINE, label="from scratch")
     law_key = Line2D([], [], linestyle="--", color=style.BASELINE, label="C·exp(−kL) over all mixtures, with interval")
-    style.legend_below(figure, [*mixture_handles(series), scratch_key, *([law_key] if law_drawn else [])])
+    style.legends(figure, [*mixture_handles(series), scratch_key], [law_key] if law_drawn else [])
     return figure
 
 
@@ -76,12 +84,14 @@ def upstream(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> 
         part = rows[rows["model"] == model]
         for mixture, mark in series.items():
             for _, run in part[part["mixture"] == mixture].sort_values("pretraining_tokens").groupby("seed"):
-                axes.plot(run["pretraining_tokens"], run["upstream_cross_entropy"], color=mark.colour, marker=mark.marker, linewidth=0.9)
+                axes.plot(
+                    run["pretraining_tokens"], run["upstream_cross_entropy"], color=mark.colour, marker=mark.marker, linewidth=0.9
+                )
         axes.set_title(style.name(model))
         style.log_axis(axes, part["pretraining_tokens"])
         axes.set_xlabel(LABELS["pretraining_tokens"])
         axes.set_ylabel(LABELS["upstream_cross_entropy"])
-    style.legend_below(figure, mixture_handles({m: s for m, s in series.items() if m in set(rows["mixture"])}))
+    style.legends(figure, mixture_handles({m: s for m, s in series.items() if m in set(rows["mixture"])}), [])
     return figure
 
 

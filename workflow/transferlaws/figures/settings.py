@@ -4,6 +4,17 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+FIGURES = (
+    "summary",
+    "downstream",
+    "score-vs-loss",
+    "upstream",
+    "alignment",
+    "transfer-gap",
+    "effective-data",
+)
+FigureName = Literal[FIGURES]
+
 
 class FigureSettings(BaseModel):
     """How figures are drawn; nothing here changes a measurement or a fit."""
@@ -16,5 +27,7 @@ class FigureSettings(BaseModel):
     columns: int = Field(3, ge=1, le=8, description="panels side by side before a new row starts")
     dpi: int = Field(200, ge=50, le=600, description="resolution of the PNG, dots per inch")
     reference_finetuning_size: float | None = Field(
-        None, gt=0, description="fine-tuning size at which transfer gaps are compared, finetuning_unit; default: the median of the table"
+        None,
+        gt=0,
+        description="fine-tuning size at which transfer gaps are compared, finetuning_unit; default: the median of the table",
     )

@@ -9,15 +9,17 @@ from pydantic import ValidationError
 
 from transferlaws import __version__
 from transferlaws.errors import UserError
-from transferlaws.figures import downstream, losses, style
-from transferlaws.figures.inputs import Fit, read_fits, read_measurements
+from transferlaws.figures import alignment, downstream, losses, overview, style
+from transferlaws.figures.inputs import Fit, read_fits, read_table
 from transferlaws.figures.settings import FigureSettings
 from transferlaws.files import sha256
 
 FIGURES: dict[str, tuple[str, Callable[[pd.DataFrame, list[Fit], FigureSettings], Figure]]] = {
+    "summary": ("What each mixture is worth", overview.summary),
     "downstream": ("Score and cross-entropy against pretraining tokens", downstream.downstream),
     "score-vs-loss": ("Score against cross-entropy", losses.score_vs_loss),
     "upstream": ("Upstream loss against pretraining tokens", losses.upstream),
+    "alignment": ("Mixtures by their alignment with the task", alignment.alignment),
 }
 
 
@@ -36,7 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
         settings = FigureSettings.model_validate_json(arguments.settings)
     except ValidationError as error:
         raise UserError(f"--settings: {error}") from None
-    table = read_measurements(arguments.measurements)
+    table = read_table(arguments.measurements)
     title, draw = FIGURES[arguments.name]
     with style.styled():
         figure = draw(table, read_fits(arguments.laws), settings)

@@ -1,6 +1,7 @@
 """The one style of every figure: colours, marks, fonts, number formats, and files whose bytes depend on nothing but the input."""
 
 import math
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 BASELINE = "#444444"
 BAND_ALPHA = 0.15
 POINT = 4.2  # points
+NOTE_SIZE = 6.5  # points
 NAME_LENGTH = 40  # characters of a name before it is cut
 
 RC = {
@@ -77,7 +79,9 @@ def marks(names: Iterable[str]) -> dict[str, Mark]:
 
 def name(text: object) -> str:
     """A name from a table as it may stand in a figure: printable, on one line, of bounded length."""
-    clean = "".join(c if unicodedata.category(c)[0] != "C" and c not in "\u2028\u2029" else "\N{REPLACEMENT CHARACTER}" for c in str(text))
+    clean = "".join(
+        c if unicodedata.category(c)[0] != "C" and c not in "\u2028\u2029" else "\N{REPLACEMENT CHARACTER}" for c in str(text)
+    )
     return clean if len(clean) <= NAME_LENGTH else clean[: NAME_LENGTH - 1] + "…"
 
 
@@ -111,12 +115,27 @@ def log_axis(axis: Axes, values: Iterable[float], which: str = "x") -> None:
     ticks.set_minor_formatter(NullFormatter())
 
 
-def legend_below(figure: Figure, handles: list[Line2D | Patch]) -> None:
-    """One legend under all panels, in as many columns as the widest label leaves room for."""
-    widest = max(len(handle.get_label()) for handle in handles)
-    points = 0.56 * RC["legend.fontsize"] * widest + 34
-    columns = max(1, min(len(handles), int(figure.get_figwidth() * 72 // points)))
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, columnspacing=1.2, handlelength=2.2)
+def legends(figure: Figure, series: list[Line2D | Patch], key: list[Line2D | Patch]) -> None:
+    """The series above all panels, what the marks mean below them; as many columns as the widest label leaves room for."""
+    for handles, place in ((series, "outside upper left"), (key, "outside lower left")):
+        if not handles:
+            continue
+        widest = max(len(handle.get_label()) for handle in handles)
+        points = 0.5 * RC["legend.fontsize"] * widest + 36
+        columns = max(1, min(len(handles), int(figure.get_figwidth() * 72 // points)))
+        figure.legend(handles=handles, loc=place, ncols=columns, columnspacing=1.4, handlelength=2.2, borderaxespad=0.2)
+
+
+def heading(axes: Axes, title: str, notes: Iterable[str] = (), inches: float = 2.3) -> None:
+    """A panel's title, and under it, smaller, what does not hold in the panel; `inches` is the panel's width."""
+    width = max(12, int(inches * 72 / (0.53 * NOTE_SIZE)))
+    lines = [line for note in notes for line in textwrap.wrap(note, width)]
+    axes.set_title(title, pad=4 + NOTE_SIZE * 1.25 * len(lines))
+    if lines:
+        axes.annotate(
+            "\n".join(lines), (0, 1), xytext=(0, 3), xycoords="axes fraction", textcoords="offset points", va="bottom", fontsize=NOTE_SIZE,
+            color=BASELINE,
+        )  # fmt: skip
 
 
 def save(figure: Figure, prefix: str | Path, *, title: str, description: str, dpi: int) -> list[Path]:
