@@ -4,7 +4,7 @@ Log values are modelled as law + run effect + residual. The run effect, common t
 a whole curve; the residual holds what a seed does to one rung, and any lack of fit. Both are estimated by fitting constants
 (Henderson's method III: unbiased, for unbalanced tables too) and drawn from their generalised fiducial distribution
 (Weerahandi 1993): sums of squares divided by chi-square draws. In a linear model with balanced data the intervals that follow are
-exactly Student's, with seeds - 1 degrees of freedom where the run effect matters: with two or three seeds that is the honest answer.
+exactly Student's, with seeds - 1 degrees of freedom where the run effect matters: the honest answer with two or three seeds.
 """
 
 from dataclasses import dataclass

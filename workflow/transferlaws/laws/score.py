@@ -36,9 +36,9 @@ class ScoreLog(Form):
     parameters = (
         Parameter("ln_A", "1"),
         Parameter("alpha", "1"),
-        Parameter("beta", "1", 2, lower=1 / CURVATURE_MAXIMUM, upper=np.inf),
-        Parameter("score_at_reference", "unit of the score", 0, lower=0.0),
-        Parameter("elasticity_at_reference", "1", 1, lower=-20.0, upper=20.0),
+        Parameter("beta", "1", lower=1 / CURVATURE_MAXIMUM, upper=np.inf),
+        Parameter("score_at_reference", "unit of the score", lower=0.0, derived=True),
+        Parameter("elasticity_at_reference", "1", lower=-20.0, upper=20.0, derived=True),
     )
 
     def log_prediction(self, theta: Array, design: Design) -> tuple[Array, Array]:  # noqa: D102
@@ -124,7 +124,7 @@ SCORE_FROM_LOSS = LogLinear(
     columns=("cross_entropy",),
     logarithmic=False,
     signs=(-1.0,),
-    parameters=(Parameter("C", "unit of the score", lower=0.0), Parameter("k", "token/nat", 1)),
+    parameters=(Parameter("C", "unit of the score", lower=0.0), Parameter("k", "token/nat")),
     minimum_distinct=(3,),
 )
 EFFECTIVE_DATA = LogLinear(

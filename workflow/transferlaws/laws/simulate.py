@@ -1,4 +1,4 @@
-"""Measurement tables drawn from a law with known parameters: for tests, coverage, and trying a study's design before paying for it."""
+"""Measurement tables drawn from a law with known parameters: for tests, coverage, and trying out a study before paying for it."""
 
 from dataclasses import dataclass
 from itertools import product

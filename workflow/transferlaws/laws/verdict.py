@@ -115,12 +115,8 @@ def identified(*, form: Form, estimate: Array, low: Array, high: Array, width: f
         return bounded & (high - low <= width * np.abs(estimate))
 
 
-def text_of(
-    *, law: str, status: str, reason: str, monotone: bool | None, holds: bool | None, pinned: list[str], loose: list[str]
-) -> str:
+def text_of(*, reason: str, monotone: bool | None, holds: bool | None, pinned: list[str], loose: list[str]) -> str:
     """The verdict in words."""
-    if status == "too-few-points":
-        return f"{law} cannot be fitted: {reason}."
     parts = []
     if monotone is not None:
         parts.append("monotone within noise" if monotone else "not monotone: it turns back by more than noise")
