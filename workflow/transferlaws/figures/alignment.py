@@ -1,4 +1,4 @@
-"""Every mixture against pretraining tokens, and its gain against its alignment with the task (paper A, figure 4)."""
+"""Every mixture against pretraining tokens, and its gain against its alignment with the task (Isik et al., figure 4)."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -23,10 +23,10 @@ from transferlaws.figures.settings import FigureSettings
 
 
 def alignment(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> Figure:
-    """A row a (model, task, D_f): score and cross-entropy of every mixture, and the gain over scratch against the alignment score.
+    """A row a (model, task, D_f): score and cross-entropy of every mixture, and its gain over scratch against its alignment score.
 
-    The alignment score is `P_src P_dest + 0.7 P_src + 0.8 P_dest`, P a language's share of the mixture (Isik et al. 2024, eq. 2). Raises
-    `UserError` where no row has one, or nothing was trained from scratch to compare with.
+    The alignment score is `P_src P_dest + 0.7 P_src + 0.8 P_dest`, P a language's share of the mixture (Isik et al. 2024, eq. 2).
+    Raises `UserError` where no row has one, or nothing was trained from scratch to compare with.
     """
     pretrained = usable(table, "alignment", settings.score, "cross_entropy")
     pretrained = pretrained[pretrained["pretraining_tokens"] > 0]
@@ -36,7 +36,7 @@ def alignment(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) ->
         )
     tasks = set(pretrained["task"])
     blocks = [(keys, rows) for keys, rows in panels(usable(table, settings.score, "cross_entropy")) if keys["task"] in tasks]
-    figure = Figure(figsize=(settings.width, 0.7 + (settings.panel_height + 0.1) * len(blocks)))
+    figure = Figure(figsize=(settings.width, 0.8 + 0.9 * settings.panel_height * len(blocks)))
     places = figure.subplots(len(blocks), 3, squeeze=False)
     series, key, models = mixtures(table), Key(), table["model"].nunique()
     for (score_axes, loss_axes, gain_axes), (keys, rows) in zip(places, blocks, strict=True):

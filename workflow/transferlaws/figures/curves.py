@@ -21,9 +21,11 @@ LABELS = {
 HELD_OUT = "held out from the fit"
 JOINED = "seed means joined: no law that holds"
 NOTES = {
-    "not identified": "law's parameters not identified",
+    "not identified": "parameters not identified",
+    "untested": "no repeated runs to test the law",
     "rejected": "law rejected",
     "too few points": "too few points for the law",
+    "not converged": "the law's fit did not converge",
 }
 
 
@@ -122,15 +124,17 @@ def draw_law(axes: Axes, rows: pd.DataFrame, column: str, mark: style.Mark, fit:
 
     Returns the note that the panel must show, or None where the law holds.
     """
-    if fit is None or fit.state in ("rejected", "too few points") or "pretraining_tokens" not in fit.band:
+    if fit is None or not fit.has_curve or "pretraining_tokens" not in fit.band:
         means = rows.groupby("pretraining_tokens")[column].mean()
         axes.plot(means.index, means.to_numpy(), color=mark.colour, linestyle=":", linewidth=0.9, zorder=1.5)
         key.joined |= len(means) > 1
-        return None if fit is None else fit.state if fit.state in ("rejected", "too few points") else "fitted on another x"
+        return None if fit is None else "law fitted on another x" if fit.has_curve else fit.state
     band = {part: np.asarray(fit.band[part], dtype=float) for part in ("pretraining_tokens", "estimate", "low", "high")}
     positive = band["pretraining_tokens"] > 0
+    # where no interval is known the curve is not worth drawing either
+    positive &= np.isfinite(band["low"]) | np.isfinite(band["high"]) | (band["pretraining_tokens"] <= fit.fitted_to)
     x, estimate = band["pretraining_tokens"][positive], band["estimate"][positive]
-    identified = fit.state == "holds"
+    identified = fit.state != "not identified"
     width = 1.3 if identified else 0.8
     draw_band(axes, x, band["low"][positive], band["high"][positive], mark.colour)
     key.levels |= {fit.level} if np.isfinite(fit.level) else set()
@@ -143,7 +147,7 @@ def draw_law(axes: Axes, rows: pd.DataFrame, column: str, mark: style.Mark, fit:
             x[max(last - 1, 0) :], estimate[max(last - 1, 0) :], color=mark.colour, linewidth=width, linestyle="--", zorder=2.5
         )
     key.unidentified |= not identified
-    return None if identified else fit.state
+    return None if fit.state == "holds" else fit.state
 
 
 def draw_band(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str) -> None:
@@ -157,11 +161,11 @@ def draw_band(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, colo
     axes.fill_between(x, low, high, where=known, color=colour, alpha=style.BAND_ALPHA, linewidth=0, zorder=1)
 
 
-def limits(axes: Axes, values: list[float]) -> None:
-    """Vertical limits around the measured values, so that a wide band does not flatten them."""
+def limits(axes: Axes, values: list[float], which: str = "y") -> None:
+    """Limits around the measured values, so that a wide band does not flatten them."""
     low, high = min(values), max(values)
     margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
-    axes.set_ylim(low - margin, high + margin)
+    axes.set(**{f"{which}lim": (low - margin, high + margin)})
 
 
 def mixtures(table: pd.DataFrame) -> dict[str, style.Mark]:
@@ -175,6 +179,15 @@ def mixture_handles(series: dict[str, style.Mark], names: dict[str, str] | None 
         Line2D([], [], color=mark.colour, marker=mark.marker, label=(names or {}).get(mixture, style.name(mixture)))
         for mixture, mark in series.items()
     ]
+
+
+def note_lines(notes: dict[str, list[str]], mixtures_drawn: int) -> list[str]:
+    """State -> mixtures as lines of a panel's heading; 'all' where every mixture drawn has the state."""
+    lines = []
+    for note, names in notes.items():
+        who = "all" if len(names) == mixtures_drawn > 1 else ", ".join(map(style.name, names))
+        lines.append(f"{NOTES.get(note, note)}: {who}")
+    return lines
 
 
 def panel_title(keys: dict, models: int) -> str:

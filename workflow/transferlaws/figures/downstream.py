@@ -1,4 +1,4 @@
-"""Score and cross-entropy against pretraining tokens: what each mixture buys, and what the laws say of it (paper A, figures 2-4)."""
+"""Score and cross-entropy against pretraining tokens: what each mixture buys, and what the laws say of it (Isik et al., figures 2-4)."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,7 +9,6 @@ from transferlaws.errors import UserError
 from transferlaws.figures import style
 from transferlaws.figures.curves import (
     LABELS,
-    NOTES,
     Key,
     draw_law,
     draw_points,
@@ -17,6 +16,7 @@ from transferlaws.figures.curves import (
     limits,
     mixture_handles,
     mixtures,
+    note_lines,
     panel_title,
 )
 from transferlaws.figures.inputs import SCRATCH, Fit, find, panels, require, usable
@@ -28,8 +28,8 @@ LAWS = {"bleu": "score-log", "chrf": "score-log", "cross_entropy": "cross-entrop
 def downstream(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> Figure:
     """Two panels a (model, task, D_f), the score over the cross-entropy; one colour a mixture.
 
-    A metric that a (model, task, D_f) lacks (an `lm` task has no BLEU) leaves its panel out. Raises `UserError` where neither metric
-    has a value, or where no row was pretrained.
+    A metric that a (model, task, D_f) lacks (an `lm` task has no BLEU) leaves its panel out. Raises `UserError` where neither
+    metric has a value, or where no row was pretrained.
     """
     require(table, (settings.score, "cross_entropy"))
     shown = table[table["status"] != "diverged"] if "status" in table else table
@@ -80,16 +80,18 @@ def draw_panel(
     values = draw_scratch(axes, rows, metric, key)
     pretrained = rows[(rows["pretraining_tokens"] > 0) & (rows["mixture"] != SCRATCH)]
     notes: dict[str, list[str]] = {}
+    drawn = 0
     for mixture, mark in series.items():
         part = pretrained[pretrained["mixture"] == mixture]
         if part.empty:
             continue
         fit = find(fits, LAWS[metric], metric, mixture=mixture, **keys)
+        drawn += 1
         draw_points(axes, part, metric, mark, fit, key)
         note = draw_law(axes, part, metric, mark, fit, key)
         if note:
-            notes.setdefault(note, []).append(style.name(mixture))
+            notes.setdefault(note, []).append(mixture)
         values += part[metric].tolist()
     style.log_axis(axes, pretrained["pretraining_tokens"])
     limits(axes, values)
-    return [f"{NOTES.get(note, note)}: {', '.join(names)}" for note, names in notes.items()]
+    return note_lines(notes, drawn)

@@ -13,6 +13,7 @@ from transferlaws.laws.table import read_measurements
 
 PANEL = ["model", "task", "finetuning_size", "finetuning_unit"]
 SCRATCH = "scratch"
+WITHOUT_CURVE = ("rejected", "too-few-points", "not-converged")
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,19 @@ class Fit:
 
     @property
     def state(self) -> str:
-        """'holds', 'not identified' or 'rejected': how far a figure may trust the curve."""
-        if self.status in ("rejected", "too-few-points") or self.verdict.get("law_holds") is False or not self.parameters:
-            return "too few points" if self.status == "too-few-points" else "rejected"
-        if self.status in ("not-identified", "bound-hit") or self.verdict.get("identified") is False:
+        """How far a figure may trust the curve: 'holds', 'untested', 'not identified', or one of the states without a curve."""
+        if self.status in WITHOUT_CURVE:
+            return self.status.replace("-", " ")
+        if self.verdict.get("law_holds") is False or self.verdict.get("monotone") is False:
+            return "rejected"
+        if self.status != "converged" or not self.verdict.get("identified"):
             return "not identified"
-        return "holds"
+        return "untested" if self.verdict.get("law_holds") is None else "holds"
+
+    @property
+    def has_curve(self) -> bool:
+        """Whether the fit may be drawn as a curve at all."""
+        return self.state in ("holds", "untested", "not identified")
 
     @property
     def fitted_to(self) -> float:

@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 
 from transferlaws.errors import UserError
 from transferlaws.figures import style
-from transferlaws.figures.curves import LABELS, draw_band, limits, mixture_handles, mixtures, panel_title
+from transferlaws.figures.curves import LABELS, NOTES, draw_band, limits, mixture_handles, mixtures, panel_title
 from transferlaws.figures.inputs import SCRATCH, Fit, find, panels, usable
 from transferlaws.figures.settings import FigureSettings
 
@@ -15,10 +15,10 @@ GORDON = "score-from-loss"
 
 
 def score_vs_loss(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> Figure:
-    """Score against test cross-entropy, one panel a (model, task, D_f): whether loss stands for the score (paper A, figure 5).
+    """Score against test cross-entropy, one panel a (model, task, D_f): whether loss stands for the score (Isik et al., figure 5).
 
-    Points of one mixture and seed are joined in the order of pretraining tokens. Where Gordon's `C exp(-k L)` was fitted and holds it
-    is drawn with its band.
+    Points of one mixture and seed are joined in the order of pretraining tokens. Where Gordon's `C exp(-k L)` was fitted and
+    holds it is drawn with its band.
     """
     rows = usable(table, settings.score, "cross_entropy")
     blocks = panels(rows)
@@ -43,17 +43,18 @@ def score_vs_loss(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings
             axes.plot(part["cross_entropy"], part[settings.score], linestyle="", marker=mark.marker, color=mark.colour, zorder=3)
         fit = find(fits, GORDON, settings.score, **keys)
         notes = []
-        if fit is not None and fit.state in ("holds", "not identified") and "cross_entropy" in fit.band:
+        if fit is not None and fit.has_curve and "cross_entropy" in fit.band:
             band = {part: np.asarray(fit.band[part], dtype=float) for part in ("cross_entropy", "estimate", "low", "high")}
             draw_band(axes, band["cross_entropy"], band["low"], band["high"], style.BASELINE)
             axes.plot(band["cross_entropy"], band["estimate"], color=style.BASELINE, linewidth=1, linestyle="--")
             law_drawn = True
         if fit is not None and fit.state != "holds":
-            notes.append(f"C·exp(−kL) {fit.state}")
+            notes.append(f"C·exp(−kL): {NOTES[fit.state]}")
         style.heading(axes, panel_title(keys, models), notes)
         axes.set_xlabel(LABELS["cross_entropy"])
         axes.set_ylabel(LABELS[settings.score])
         limits(axes, block[settings.score].tolist())
+        limits(axes, block["cross_entropy"].tolist(), "x")
     scratch_key = Line2D([], [], linestyle="", marker="*", markersize=7, color=style.BASELINE, label="from scratch")
     law_key = Line2D([], [], linestyle="--", color=style.BASELINE, label="C·exp(−kL) over all mixtures, with interval")
     style.legends(figure, [*mixture_handles(series), scratch_key], [law_key] if law_drawn else [])
@@ -74,8 +75,8 @@ def upstream(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> 
     if not twice.empty:
         values = sorted(twice["upstream_cross_entropy"].head(2))
         raise UserError(
-            f"{table.attrs.get('path')}: {dict(twice.iloc[0][keys])} has two values of upstream_cross_entropy, {values[0]} and {values[1]}; "
-            "a checkpoint has one. The table mixes two studies."
+            f"{table.attrs.get('path')}: {dict(twice.iloc[0][keys])} has two values of upstream_cross_entropy, "
+            f"{values[0]} and {values[1]}; a checkpoint has one. The table mixes two studies."
         )
     series = mixtures(table)
     models = list(dict.fromkeys(rows["model"]))

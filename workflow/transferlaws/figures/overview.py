@@ -8,7 +8,7 @@ from transferlaws.errors import UserError
 from transferlaws.figures import style
 from transferlaws.figures.curves import LABELS, Key, mixture_handles, mixtures, panel_title
 from transferlaws.figures.downstream import draw_panel
-from transferlaws.figures.gains import Gain, gain, last_rung
+from transferlaws.figures.gains import LOSSES, Gain, gain, last_rung
 from transferlaws.figures.inputs import SCRATCH, Fit, panels, require
 from transferlaws.figures.settings import FigureSettings
 
@@ -16,7 +16,7 @@ ROW = 0.2  # inches of one line of the gains
 
 
 def summary(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> Figure:
-    """A panel a (model, task, D_f) with the score (the cross-entropy where a task has none), and the gains over scratch in one list.
+    """A panel a (model, task, D_f) with the score (cross-entropy where a task has none), and the gains over scratch in one list.
 
     Raises `UserError` where the table has no pretrained row, or none from scratch to compare it with.
     """
@@ -46,7 +46,12 @@ def summary(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> F
     for place, (keys, rows, metric) in zip(curve_places, blocks, strict=True):
         axes = figure.add_subplot(place)
         notes = draw_panel(axes, rows, fits, metric, keys, series, key)
-        style.heading(axes, panel_title(keys, models), notes, settings.width / 3)
+        style.heading(
+            axes,
+            panel_title(keys, models),
+            notes,
+            settings.width * (0.5 if len(blocks) == 1 else 0.8 / min(settings.columns, len(blocks))),
+        )
         axes.set_xlabel(LABELS["pretraining_tokens"])
         axes.set_ylabel(LABELS[metric])
     for place, (metric, found) in zip(gain_places, lines.items(), strict=True):
@@ -82,7 +87,7 @@ def draw_gains(
         error = [[found.estimate - found.low], [found.high - found.estimate]]
         axes.errorbar(found.estimate, y, xerr=error, color=mark.colour, marker=mark.marker, elinewidth=1, linestyle="", zorder=3)
         axes.annotate(
-            f"{found.estimate:+.2g}" if abs(found.estimate) < 1 else f"{found.estimate:+.1f}",
+            f"{found.estimate:+.{2 if metric in LOSSES else 1}f}",
             (max(found.high, 0), y), xytext=(5, 0), textcoords="offset points", va="center", fontsize=style.NOTE_SIZE,
         )  # fmt: skip
     low, high = min(0, *(g.low for *_, g in lines)), max(0, *(g.high for *_, g in lines))

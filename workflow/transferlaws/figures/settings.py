@@ -26,8 +26,3 @@ class FigureSettings(BaseModel):
     panel_height: float = Field(2.1, ge=1, le=10, description="height of one panel, inches")
     columns: int = Field(3, ge=1, le=8, description="panels side by side before a new row starts")
     dpi: int = Field(200, ge=50, le=600, description="resolution of the PNG, dots per inch")
-    reference_finetuning_size: float | None = Field(
-        None,
-        gt=0,
-        description="fine-tuning size at which transfer gaps are compared, finetuning_unit; default: the median of the table",
-    )

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from transferlaws import __version__
 from transferlaws.errors import UserError
-from transferlaws.figures import alignment, downstream, losses, overview, style
+from transferlaws.figures import alignment, downstream, losses, overview, style, transfer_gap
 from transferlaws.figures.inputs import Fit, read_fits, read_table
 from transferlaws.figures.settings import FigureSettings
 from transferlaws.files import sha256
@@ -20,6 +20,7 @@ FIGURES: dict[str, tuple[str, Callable[[pd.DataFrame, list[Fit], FigureSettings]
     "score-vs-loss": ("Score against cross-entropy", losses.score_vs_loss),
     "upstream": ("Upstream loss against pretraining tokens", losses.upstream),
     "alignment": ("Mixtures by their alignment with the task", alignment.alignment),
+    "transfer-gap": ("Loss against pretraining and fine-tuning data, and the transfer gap", transfer_gap.transfer_gap),
 }
 
 

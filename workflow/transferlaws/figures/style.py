@@ -128,14 +128,15 @@ def legends(figure: Figure, series: list[Line2D | Patch], key: list[Line2D | Pat
 
 def heading(axes: Axes, title: str, notes: Iterable[str] = (), inches: float = 2.3) -> None:
     """A panel's title, and under it, smaller, what does not hold in the panel; `inches` is the panel's width."""
-    width = max(12, int(inches * 72 / (0.53 * NOTE_SIZE)))
-    lines = [line for note in notes for line in textwrap.wrap(note, width)]
-    axes.set_title(title, pad=4 + NOTE_SIZE * 1.25 * len(lines))
+    lines = [line for note in notes for line in _wrapped(note, NOTE_SIZE, inches)]
+    axes.set_title("\n".join(_wrapped(title, RC["axes.titlesize"], inches)), pad=4 + NOTE_SIZE * 1.25 * len(lines))
     if lines:
-        axes.annotate(
-            "\n".join(lines), (0, 1), xytext=(0, 3), xycoords="axes fraction", textcoords="offset points", va="bottom", fontsize=NOTE_SIZE,
-            color=BASELINE,
-        )  # fmt: skip
+        note = axes.annotate("\n".join(lines), (0, 1), (0, 3), "axes fraction", "offset points", va="bottom")
+        note.set(fontsize=NOTE_SIZE, color=BASELINE, in_layout=False)  # its room is the title's pad
+
+
+def _wrapped(text: str, size: float, inches: float) -> list[str]:
+    return textwrap.wrap(text, max(12, int(inches * 72 / (0.53 * size))))
 
 
 def save(figure: Figure, prefix: str | Path, *, title: str, description: str, dpi: int) -> list[Path]:
