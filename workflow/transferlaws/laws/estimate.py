@@ -1,6 +1,6 @@
 """A law fitted to every curve of a table: point estimates, then noise pooled over curves, then bootstrap."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -38,6 +38,8 @@ class Fitted:
     evidence: NoiseEvidence
     error: PureError
     draws: Bootstrap
+    extra: dict = field(default_factory=dict)
+    """Further entries of the report."""
 
 
 @dataclass(frozen=True)

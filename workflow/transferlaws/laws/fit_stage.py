@@ -4,6 +4,7 @@ import argparse
 
 import transferlaws
 from transferlaws.files import sha256, write_json
+from transferlaws.laws.effective_data import fit_effective_data
 from transferlaws.laws.estimate import fit_groups
 from transferlaws.laws.protocols import resolve
 from transferlaws.laws.registry import LAWS
@@ -33,7 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
         for metric in metrics_of(table, law, settings.metrics)
         for group in groups_of(table, law=law, metric=metric, settings=settings)
     ]
-    fitted = fit_groups(groups, law=law, settings=settings)
+    fitted = (fit_effective_data if law.form.name == "effective-data" else fit_groups)(groups, law=law, settings=settings)
     write_json(
         arguments.output,
         {

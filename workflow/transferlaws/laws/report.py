@@ -68,6 +68,7 @@ def report(result: Fitted | Unfitted, *, law: Law, settings: FitSettings) -> dic
         "held_out": _held_out(result, law=law, settings=settings),
         "band": _band(result, law=law, settings=settings),
         "verdict": verdict,
+        **result.extra,
     }
 
 
@@ -169,6 +170,7 @@ def _points(group: Group, predictions: Array) -> list[dict]:
                 "mixture": point["mixture"],
                 **{column: finite(point[column]) for column in group.columns},
                 "value": finite(value),
+                **{column: finite(point[column]) for column in group.extras},
                 "role": point["role"],
                 "reason": point["reason"],
                 "prediction": finite(prediction),

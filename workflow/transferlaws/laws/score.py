@@ -127,17 +127,32 @@ SCORE_FROM_LOSS = LogLinear(
     parameters=(Parameter("C", "unit of the score", lower=0.0), Parameter("k", "token/nat")),
     minimum_distinct=(3,),
 )
-EFFECTIVE_DATA = LogLinear(
-    name="effective-data",
-    equation="D_T = k * D_F^alpha * N^beta",
-    source="Hernandez et al. 2021 (arXiv 2102.01293), eq. 1.1",
-    columns=("finetuning_size", "parameters_non_embedding"),
-    logarithmic=True,
-    signs=(1.0, 1.0),
-    parameters=(
-        Parameter("k", "finetuning_unit^(1 - alpha) / parameters^beta", lower=0.0),
-        Parameter("alpha", "1", 1),
-        Parameter("beta", "1", 2),
-    ),
-    minimum_distinct=(2, 2),
-)
+
+
+class EffectiveData(LogLinear):
+    """`D_T = k * D_F^alpha * N^beta`, with what ten times the data is worth in model size."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            name="effective-data",
+            equation="D_T = k * D_F^alpha * N^beta",
+            source="Hernandez et al. 2021 (arXiv 2102.01293), eq. 1.1",
+            columns=("finetuning_size", "parameters_non_embedding"),
+            logarithmic=True,
+            signs=(1.0, 1.0),
+            parameters=(
+                Parameter("k", "finetuning_unit^(1 - alpha) / parameters^beta", lower=0.0),
+                Parameter("alpha", "1"),
+                Parameter("beta", "1"),
+                Parameter("model_size_for_10x_data", "times N", lower=0.0, derived=True),
+            ),
+            minimum_distinct=(2, 2),
+        )
+
+    def natural(self, theta: Array, design: Design) -> Array:  # noqa: D102
+        # 10 times D_F and 10^(alpha / beta) times N transfer the same data (section 6.3)
+        with np.errstate(divide="ignore", over="ignore"):
+            return np.column_stack([super().natural(theta, design), 10 ** (theta[:, 1] / theta[:, 2])])
+
+
+EFFECTIVE_DATA = EffectiveData()

@@ -35,6 +35,8 @@ class Group:
     scale: str
     columns: tuple[str, ...]
     points: pd.DataFrame
+    extras: tuple[str, ...] = ()
+    """Further columns of `points` that belong into a report."""
 
 
 def read_measurements(path: str | Path) -> pd.DataFrame:
@@ -164,7 +166,16 @@ def _one_way_of_measuring(table: pd.DataFrame, metric: str) -> None:
 
 def _points(rows: pd.DataFrame, metric: str, columns: tuple[str, ...], baseline: pd.Index) -> pd.DataFrame:
     noise = rows[f"{metric}_noise"].fillna(0.0) if f"{metric}_noise" in rows.columns else 0.0
-    points = pd.DataFrame({"row": rows.row, "seed": rows.seed, "mixture": rows.mixture, "value": rows[metric], "noise": noise})
+    points = pd.DataFrame(
+        {
+            "row": rows.row,
+            "seed": rows.seed,
+            "mixture": rows.mixture,
+            "rung": rows.pretraining_tokens,
+            "value": rows[metric],
+            "noise": noise,
+        }
+    )
     for column in columns:
         points[column] = rows[column]
     trajectory = rows[["model", "mixture", "seed"]].astype(str).agg("/".join, axis=1)

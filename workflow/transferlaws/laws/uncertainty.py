@@ -11,7 +11,7 @@ import numpy as np
 
 from transferlaws.laws.fit import PointFit, minimise
 from transferlaws.laws.form import Array, Design, Form
-from transferlaws.laws.noise import NoiseEvidence, gather
+from transferlaws.laws.noise import NoiseEvidence, gather, indicators_of
 
 PROFILE_POINTS = 41
 
@@ -91,7 +91,7 @@ def draw_noise(*, runs: Array, test_noise: Array, evidence: NoiseEvidence, count
     names, index = np.unique(runs, return_inverse=True)
     run_deviation, residual_deviation, shrinkage = evidence.draw(generator, count)
     residual = generator.standard_normal((count, len(runs)))
-    means = (residual @ (index[:, None] == np.arange(len(names)))) / np.bincount(index)
+    means = (residual @ indicators_of(index)) / np.bincount(index)
     residual -= ((1 - shrinkage)[:, None] * means)[:, index]
     effect = generator.standard_normal((count, len(names)))[:, index]
     shared = generator.standard_normal((count, 1)) * test_noise
