@@ -28,6 +28,7 @@ class Replica:
     best: float = float("inf")  # dev cross-entropy, nats/token
     best_step: int = 0
     steps: int = 0
+    last: float = float("inf")  # dev cross-entropy at the last evaluation
     waited: int = 0  # evaluations since the best one
     status: str = "running"  # running, ok, diverged
 
@@ -120,7 +121,7 @@ class Lockstep:
         improved, stopped = [], []
         for row, index in enumerate(self.active):
             replica = self.replicas[index]
-            replica.steps = self.number
+            replica.steps, replica.last = self.number, float(losses[row])
             if not finite[row] or not losses[row] < limit:
                 replica.status = "diverged"
                 stopped.append(row)
@@ -166,7 +167,7 @@ class Lockstep:
     def restore(self, tensors: dict[str, Tensor], plain: dict) -> None:
         """Continue where `tensors` and `plain` were taken."""
         self.number = plain["number"]
-        self.replicas[:] = [Replica(**{**r, "best": float(r["best"])}) for r in plain["replicas"]]
+        self.replicas[:] = [Replica(**{**r, "best": float(r["best"]), "last": float(r["last"])}) for r in plain["replicas"]]
         if plain["active"] != self.active:
             self._drop(plain["active"])
         for name, tensor in self.tensors().items():
@@ -174,4 +175,4 @@ class Lockstep:
 
 
 def _plain(replica: Replica) -> dict:
-    return asdict(replica) | {"best": str(replica.best)}  # JSON knows no infinity; repr is exact
+    return asdict(replica) | {"best": repr(replica.best), "last": repr(replica.last)}  # JSON knows no infinity

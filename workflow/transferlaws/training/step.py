@@ -28,18 +28,25 @@ def compute_type(precision: str, device: torch.device) -> torch.dtype:
 
 
 class Dropout:
-    """Masks that depend on (seed of a data stream, step) alone: the same in any company, after a resume, in any part of a batch."""
+    """Masks that depend on (seed of a data stream, step, place in the model) alone: the same in any company, in any part of a
+    batch, and after a resume.
+    """
 
     def __init__(self, rate: float, seeds: Sequence[int], step: int, streams: Tensor, rows: slice, batch: int) -> None:
-        self.rate, self.streams, self.rows, self.batch = rate, streams, rows, batch
-        self.randoms = [torch.Generator(streams.device).manual_seed(seed_for(seed, "dropout", step)) for seed in seeds]
+        self.rate, self.seeds, self.step, self.streams, self.rows, self.batch = rate, seeds, step, streams, rows, batch
+        self.place = 0
 
     def __call__(self, x: Tensor) -> Tensor:
-        """X (R, B, ...) with entries dropped, the others divided by 1 - rate."""
-        shape = (self.batch, *x.shape[2:])
-        keep = 1 - self.rate
-        masks = [torch.empty(shape, dtype=x.dtype, device=x.device).bernoulli_(keep, generator=g)[self.rows] for g in self.randoms]
-        return x * torch.stack(masks).div_(keep).index_select(0, self.streams)
+        """Drop entries of x (R, B, T, width) and divide the others by 1 - rate."""
+        self.place += 1
+        # position by position: a longer batch (another replica's, say) draws the same masks and then some more
+        shape = (x.shape[2], self.batch, x.shape[3])
+        masks = [torch.rand(shape, generator=self._random(seed), device=x.device) < 1 - self.rate for seed in self.seeds]
+        kept = torch.stack(masks)[:, :, self.rows].transpose(1, 2).to(x.dtype).div_(1 - self.rate)
+        return x * kept.index_select(0, self.streams)
+
+    def _random(self, seed: int) -> torch.Generator:
+        return torch.Generator(self.streams.device).manual_seed(seed_for(seed, "dropout", self.step, self.place))
 
 
 class Step:
