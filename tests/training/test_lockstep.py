@@ -6,6 +6,7 @@ import torch
 
 from transferlaws.model.settings import ModelSettings
 from transferlaws.model.transformer import Transformer
+from transferlaws.tokens.batches import Ragged
 from transferlaws.training.examples import Examples
 from transferlaws.training.lockstep import Lockstep, Replica
 from transferlaws.training.optimisers import Optimiser
@@ -18,8 +19,8 @@ SIZE = 128
 
 def examples(count, seed):
     random = np.random.default_rng(seed)
-    sources = [np.append(random.integers(3, SIZE - 10, random.integers(2, 9)), 1) for _ in range(count)]
-    return Examples(sources, [np.append(s[:-1][::-1], 1) for s in sources])
+    sources = [random.integers(3, SIZE - 10, random.integers(2, 9)) for _ in range(count)]
+    return Examples(Ragged.of(sources), Ragged.of([ids[::-1] for ids in sources]))
 
 
 def train(replicas, optimiser="adamw-scaled", dropout=0.0, **changes):

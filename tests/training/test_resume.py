@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from engine_data import build
 
+from engine_data import build
 from transferlaws.cli import main
 from transferlaws.training.state import load_state, save_state
 
@@ -85,15 +85,16 @@ def test_killed_and_resumed_is_bit_identical(root, stage):
     assert run_killed(command(root, f"timed-{stage}", {"state_seconds": 0.02}), 60, signal.SIGKILL) == 0
     whole = time.monotonic() - start
     kills, name = {signal.SIGKILL: 0, signal.SIGTERM: 0}, f"killed-{stage}"
-    for attempt in range(60):
+    for attempt in range(400):
         number = [signal.SIGKILL, signal.SIGTERM][attempt % 2]
         status = run_killed(command(root, name, {"state_seconds": 0.02}), random.uniform(0.2, 0.7) * whole, number)
         if status == 0:
             assert weights(root / name / stage) == weights(root / "whole" / stage)
             assert results(root / name / stage / result) == results(root / "whole" / stage / result)
-            name = f"killed-{stage}-{attempt}"  # and again from nothing
             if sum(kills.values()) >= 20:
                 break
+            name = f"killed-{stage}-{attempt}"  # and again from nothing
+            whole *= 0.8
         else:
             assert status in (-signal.SIGKILL, 128 + signal.SIGTERM, -signal.SIGTERM)
             kills[number] += 1

@@ -68,7 +68,7 @@ class Curve:
         self.kind = "lm" if train.sources is None else "translation"
         self.train_sets = {seed: train.subset(self._indices(train, seed)) for seed in self.seeds}
         # one number for all seeds, also where equally many tokens are not equally many segments
-        items = self.arguments.size if self.kind == "translation" else self.arguments.size * len(train) / train.text_tokens()
+        items = self.arguments.size if self.kind == "translation" else self.arguments.size * len(train) / train.targets.sizes.sum()
         self.batches = max(math.ceil(items / self.settings.batch), 1)
         dev = open_examples(arguments.tokens, self.vocabulary, "dev", self.settings.length)
         self.dev = dev.subset(np.arange(min(len(dev), self.settings.dev_items)))
@@ -96,7 +96,7 @@ class Curve:
         if self.kind == "translation":
             return nested_subset(len(train), self.arguments.size, seed)
         order = nested_subset(len(train), len(train), seed)
-        tokens = np.cumsum([len(train.targets[i]) - 1 for i in order])
+        tokens = np.cumsum(train.targets.sizes[order])
         if tokens[-1] < self.arguments.size:
             raise UserError(
                 f"fine-tuning size {self.arguments.size} tokens is larger than the {tokens[-1]} of {self.arguments.tokens}. "
@@ -201,9 +201,9 @@ class Curve:
         flops = float(np.mean([self.shape.flops(s, t, b, self.vocabulary.size) for b, s, t in shapes]))
         return {
             "pairs": len(examples) if self.kind == "translation" else None,
-            "tokens": examples.text_tokens(),
+            "tokens": int(examples.targets.sizes.sum()),
             "positions": positions,
-            "characters": sum(map(len, self.vocabulary.decode(examples.targets))),
+            "characters": sum(map(len, self.vocabulary.decode(examples.target_ids()))),
             "flops_a_step": flops,
         }
 
