@@ -70,7 +70,7 @@ def read_gettext(content: bytes, where: str) -> Messages:
             raise UserError(f"{where}: not a readable gettext catalog ({str(error).replace(file.name, suffix[1:])}).") from None
     messages: Messages = {}
     for entry in entries:
-        if entry.obsolete or entry.fuzzy:
+        if entry.obsolete or "fuzzy" in getattr(entry, "flags", ()):
             continue
         context = f"{entry.msgctxt or ''}\x04"
         if entry.msgid_plural:
