@@ -32,9 +32,9 @@ rule study:
         f"{plan.root}/study.json",
     log:
         f"{plan.logs}/study.log",
-    params:
-        resolved=plan.resolved(),
     conda:
         "../../envs/transferlaws.yaml"
+    params:
+        resolved=plan.resolved(),
     shell:
         "printf '%s\\n' {params.resolved:q} > {output:q} 2> {log:q}"

@@ -7,16 +7,16 @@ rule bitext:
         f"{plan.logs}/bitext/{{bitext}}.log",
     benchmark:
         f"{plan.logs}/bitext/{{bitext}}.tsv"
+    conda:
+        "../../envs/transferlaws.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
     params:
         code=fingerprint("transferlaws.corpora.bitext"),
         settings=lambda wildcards: plan.settings("bitexts", wildcards.bitext),
         cache=plan.cache_option,
         folder=plan.bitext,
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    conda:
-        "../../envs/transferlaws.yaml"
     shell:
         "python -m transferlaws bitext --name {wildcards.bitext} --settings {params.settings:q} {params.cache}"
         " --output {params.folder:q} --log {log:q}"
@@ -32,16 +32,16 @@ rule corpus:
         f"{plan.logs}/corpus/{{corpus}}.log",
     benchmark:
         f"{plan.logs}/corpus/{{corpus}}.tsv"
+    conda:
+        "../../envs/transferlaws.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=120,
     params:
         code=fingerprint("transferlaws.corpora.corpus"),
         settings=lambda wildcards: plan.settings("corpora", wildcards.corpus),
         cache=plan.cache_option,
         folder=plan.corpus,
-    resources:
-        mem_mb=2000,
-        runtime=120,
-    conda:
-        "../../envs/transferlaws.yaml"
     shell:
         "python -m transferlaws corpus --name {wildcards.corpus} --settings {params.settings:q} --against {input.bitexts:q}"
         " {params.cache} --output {params.folder:q} --log {log:q}"

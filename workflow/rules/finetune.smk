@@ -9,6 +9,12 @@ rule finetune:
         f"{plan.logs}/finetune/{{model}}/{{mixture}}/{{task}}/{{size}}.log",
     benchmark:
         f"{plan.logs}/finetune/{{model}}/{{mixture}}/{{task}}/{{size}}.tsv"
+    conda:
+        "../../envs/transferlaws.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
     params:
         code=fingerprint("transferlaws.training.finetune"),
         settings=plan.settings("finetuning"),
@@ -17,12 +23,6 @@ rule finetune:
         seeds=plan.settings("pretraining", "seeds"),
         state=plan.state,
         folder=plan.finetune,
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=240,
-    conda:
-        "../../envs/transferlaws.yaml"
     shell:
         "OMP_NUM_THREADS={threads} python -m transferlaws finetune --trajectories {input.trajectories:q} --tokens {input.tokens:q}"
         " --vocabulary {input.vocabulary:q} --name-model {wildcards.model} --name-mixture {wildcards.mixture} --name-task {wildcards.task}"
@@ -41,17 +41,17 @@ rule evaluate:
         f"{plan.logs}/evaluate/{{model}}/{{mixture}}/{{task}}/{{size}}.log",
     benchmark:
         f"{plan.logs}/evaluate/{{model}}/{{mixture}}/{{task}}/{{size}}.tsv"
-    params:
-        code=fingerprint("transferlaws.evaluation.evaluate"),
-        settings=plan.settings("evaluation", leave_out=("metrics",)),
-        task=plan.task_settings,
-        folder=plan.evaluate,
+    conda:
+        "../../envs/transferlaws.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=120,
-    conda:
-        "../../envs/transferlaws.yaml"
+    params:
+        code=fingerprint("transferlaws.evaluation.evaluate"),
+        settings=plan.settings("evaluation"),
+        task=plan.task_settings,
+        folder=plan.evaluate,
     shell:
         "OMP_NUM_THREADS={threads} python -m transferlaws evaluate --curve {input.curve:q} --tokens {input.tokens:q}"
         " --vocabulary {input.vocabulary:q} --task {params.task:q} --settings {params.settings:q} --output {params.folder:q} --log {log:q}"
@@ -70,17 +70,17 @@ rule score:
         f"{plan.logs}/score.log",
     benchmark:
         f"{plan.logs}/score.tsv"
+    conda:
+        "../../envs/transferlaws.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         code=fingerprint("transferlaws.evaluation.score"),
         study=plan.study.study,
         languages=plan.languages(),
         tasks=plan.settings("tasks"),
-        settings=plan.settings("evaluation"),
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    conda:
-        "../../envs/transferlaws.yaml"
+        settings=plan.settings("scoring"),
     shell:
         "python -m transferlaws score --study {params.study} --evaluations {input.evaluations:q} --curves {input.curves:q}"
         " --trajectories {input.trajectories:q} --tokens {input.tokens:q} --languages {params.languages:q} --tasks {params.tasks:q}"

@@ -8,14 +8,14 @@ rule fit:
         f"{plan.logs}/fit/{{law}}.log",
     benchmark:
         f"{plan.logs}/fit/{{law}}.tsv"
-    params:
-        code=fingerprint("transferlaws.laws.fit_stage"),
-        settings=lambda wildcards: plan.settings("laws", wildcards.law),
+    conda:
+        "../../envs/transferlaws.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/transferlaws.yaml"
+    params:
+        code=fingerprint("transferlaws.laws.fit_stage"),
+        settings=lambda wildcards: plan.settings("laws", wildcards.law),
     shell:
         "python -m transferlaws fit {input.table:q} --law {wildcards.law} --settings {params.settings:q} --output {output:q} --log {log:q}"
 
@@ -31,14 +31,14 @@ rule advise:
         f"{plan.logs}/advise.log",
     benchmark:
         f"{plan.logs}/advise.tsv"
-    params:
-        code=fingerprint("transferlaws.laws.advise"),
-        settings=plan.settings("advice"),
+    conda:
+        "../../envs/transferlaws.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/transferlaws.yaml"
+    params:
+        code=fingerprint("transferlaws.laws.advise"),
+        settings=plan.settings("advice"),
     shell:
         "python -m transferlaws advise --measurements {input.table:q} --laws {input.laws:q} --settings {params.settings:q}"
         " --output {output.json:q} --markdown {output.markdown:q} --log {log:q}"

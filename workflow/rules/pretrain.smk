@@ -8,6 +8,12 @@ rule pretrain:
         f"{plan.logs}/pretrain/{{model}}/{{mixture}}/seed_{{seed}}.log",
     benchmark:
         f"{plan.logs}/pretrain/{{model}}/{{mixture}}/seed_{{seed}}.tsv"
+    conda:
+        "../../envs/transferlaws.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
     params:
         code=fingerprint("transferlaws.training.pretrain"),
         settings=plan.settings("pretraining", leave_out=("ladder", "seeds")),
@@ -16,12 +22,6 @@ rule pretrain:
         weights=lambda wildcards: plan.settings("mixtures", wildcards.mixture),
         state=plan.state,
         folder=plan.pretrain,
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=240,
-    conda:
-        "../../envs/transferlaws.yaml"
     shell:
         "OMP_NUM_THREADS={threads} python -m transferlaws pretrain --tokens {input.tokens:q} --vocabulary {input.vocabulary:q}"
         " --name-model {wildcards.model} --name-mixture {wildcards.mixture} --seed {wildcards.seed} --weights {params.weights:q}"

@@ -7,15 +7,15 @@ rule vocabulary:
         f"{plan.logs}/vocabulary.log",
     benchmark:
         f"{plan.logs}/vocabulary.tsv"
+    conda:
+        "../../envs/transferlaws.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         code=fingerprint("transferlaws.tokens.vocabulary_stage"),
         settings=plan.settings("vocabulary", leave_out=("corpora",)),
         folder=plan.vocabulary,
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    conda:
-        "../../envs/transferlaws.yaml"
     shell:
         "python -m transferlaws vocabulary --settings {params.settings:q} --corpora {input:q} --output {params.folder:q} --log {log:q}"
 
@@ -30,14 +30,14 @@ rule corpus_tokens:
         f"{plan.logs}/tokens/{{corpus}}.log",
     benchmark:
         f"{plan.logs}/tokens/{{corpus}}.tsv"
-    params:
-        code=fingerprint("transferlaws.tokens.shards_stage"),
-        folder=plan.corpus_tokens,
+    conda:
+        "../../envs/transferlaws.yaml"
     resources:
         mem_mb=2000,
         runtime=120,
-    conda:
-        "../../envs/transferlaws.yaml"
+    params:
+        code=fingerprint("transferlaws.tokens.shards_stage"),
+        folder=plan.corpus_tokens,
     shell:
         "python -m transferlaws tokens --text {input.text:q} --vocabulary {input.vocabulary:q} --output {params.folder:q} --log {log:q}"
 

@@ -11,9 +11,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from transferlaws.config_errors import describe, explain
 from transferlaws.corpora.settings import BitextSettings, CorpusSettings
 from transferlaws.errors import UserError
-from transferlaws.evaluation.settings import EvaluationSettings
-from transferlaws.figures.settings import FigureSettings
-from transferlaws.laws.settings import AdviceSettings, LawSettings
+from transferlaws.evaluation.settings import EvaluationSettings, ScoreSettings
+from transferlaws.figures.settings import FigureName, FigureSettings
+from transferlaws.laws.settings import AdviceSettings, FitSettings, LawName
 from transferlaws.model.settings import ModelSettings
 from transferlaws.tokens.settings import VocabularySettings
 from transferlaws.training.settings import FinetuningSettings, PretrainingSettings
@@ -22,8 +22,6 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9+._-]*$"
 SCRATCH = "scratch"
 
 Name = Annotated[str, Field(pattern=NAME, max_length=80)]
-FIGURES = ("downstream", "score-vs-loss", "upstream", "alignment", "transfer-gap", "effective-data")
-LAWS = tuple(LawSettings.names())
 
 
 def count(value: object) -> object:
@@ -141,10 +139,11 @@ class Study(Section):
     )
     finetuning: FinetuningSettings = Field(FinetuningSettings(), description="How curves are fine-tuned.")
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="How fine-tuned models are measured.")
+    scoring: ScoreSettings = Field(ScoreSettings(), description="How hypotheses are scored.")
     curves: Curves = Field(Curves(), description="What is crossed with what.")
-    laws: dict[Literal[LAWS], LawSettings] = Field(description="Laws to fit, each with its settings (`{}` for the defaults).")
+    laws: dict[LawName, FitSettings] = Field(description="Laws to fit, each with its settings (`{}` for the defaults).")
     advice: AdviceSettings = Field(AdviceSettings(), description="What the advice assumes.")
-    figures: dict[Literal[FIGURES], FigureSettings] = Field(
+    figures: dict[FigureName, FigureSettings] = Field(
         description="Figures to draw, each with its settings (`{}` for the defaults)."
     )
 

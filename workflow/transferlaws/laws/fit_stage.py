@@ -1,0 +1,52 @@
+"""Stage `fit`: a measurement table -> one law fitted to each of its curves."""
+
+import argparse
+
+import transferlaws
+from transferlaws.files import sha256, write_json
+from transferlaws.laws.estimate import delta_of, fit_groups
+from transferlaws.laws.registry import LAWS
+from transferlaws.laws.settings import FitSettings, parse
+from transferlaws.laws.table import groups_of, metrics_of, read_measurements
+
+SCHEMA = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `transferlaws fit`."""
+    parser.add_argument("measurements", help="measurements.csv, or any CSV with its documented columns")
+    parser.add_argument("--law", required=True, choices=sorted(LAWS), help="the law to fit")
+    parser.add_argument("--settings", default="{}", help="JSON of the fit settings; see docs/laws.md")
+    parser.add_argument("--sentences", help="sentences.parquet, for the test-set noise shared between points")
+    parser.add_argument("--output", required=True, help="laws/<law>.json")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Fit the law and write its JSON."""
+    law = LAWS[arguments.law]
+    settings = parse(FitSettings, arguments.settings)
+    table = read_measurements(arguments.measurements)
+    columns = tuple(settings.columns or law.form.columns)
+    held_out = law.held_out_rungs if settings.held_out_rungs is None else settings.held_out_rungs
+    groups = [
+        group
+        for metric in metrics_of(table, law, settings.metrics)
+        for group in groups_of(table, law=law, metric=metric, columns=columns, held_out_rungs=held_out)
+    ]
+    write_json(
+        arguments.output,
+        {
+            "schema": SCHEMA,
+            "law": law.form.name,
+            "equation": law.form.equation,
+            "source": law.form.source,
+            "protocol": {**settings.model_dump(), "delta": delta_of(law, settings), "held_out_rungs": held_out},
+            "provenance": {
+                "version": transferlaws.__version__,
+                "measurements": str(arguments.measurements),
+                "measurements_sha256": sha256(arguments.measurements),
+                "seed": settings.seed,
+            },
+            "fits": fit_groups(groups, law=law, settings=settings),
+        },
+    )

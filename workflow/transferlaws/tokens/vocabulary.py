@@ -1,0 +1,67 @@
+"""The shared vocabulary: a subword model plus sentinels, with T5's layout of ids."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import sentencepiece
+
+from transferlaws.errors import UserError
+from transferlaws.files import check_sha256, read_json
+
+MANIFEST = "vocabulary.json"
+
+
+class Vocabulary:
+    """A sentencepiece model and `sentinels` extra ids at the top of the range.
+
+    Ids: pad 0, eos 1, unk 2, then pieces, then unused ids that round the size up, then the sentinels: sentinel i is `size - 1 - i`
+    (T5, Raffel et al. 2020). Load it with `Vocabulary.load`.
+    """
+
+    def __init__(self, processor: sentencepiece.SentencePieceProcessor, size: int, sentinels: int, sha256: str) -> None:
+        if size < processor.get_piece_size() + sentinels:
+            raise UserError(
+                f"vocabulary: size {size} is less than its {processor.get_piece_size()} pieces and {sentinels} sentinels"
+            )
+        self.size = size
+        self.sha256 = sha256
+        self.pad_id, self.eos_id, self.unk_id = processor.pad_id(), processor.eos_id(), processor.unk_id()
+        if (self.pad_id, self.eos_id, self.unk_id) != (0, 1, 2):
+            raise UserError(
+                f"vocabulary: pad, eos and unk have the ids {self.pad_id}, {self.eos_id}, {self.unk_id}; expected 0, 1, 2. "
+                "Use a T5-style sentencepiece model, or train one (vocabulary.model left out)."
+            )
+        self.sentinel_ids = np.arange(size - 1, size - 1 - sentinels, -1, dtype=np.int64)  # (sentinels,)
+        self._processor = processor
+        self._pieces = processor.get_piece_size()
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Vocabulary":
+        """Read the folder that the vocabulary stage wrote; `ChecksumError` if its model is not the recorded one."""
+        folder = Path(folder)
+        manifest = read_json(folder / MANIFEST)
+        path = folder / "spiece.model"
+        check_sha256(path, manifest["sha256"], folder / MANIFEST)
+        processor = sentencepiece.SentencePieceProcessor(model_proto=path.read_bytes())
+        return cls(processor, manifest["size"], manifest["sentinels"], manifest["sha256"])
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The smallest little-endian unsigned type that holds every id: uint16 or uint32."""
+        return np.dtype("<u2" if self.size <= 2**16 else "<u4")
+
+    def encode(self, texts: list[str]) -> list[np.ndarray]:
+        """Ids of each text, without eos; int32 arrays of shape (tokens,)."""
+        # one thread: the caller decides how many processes there are
+        return [np.asarray(ids, dtype=np.int32) for ids in self._processor.encode(texts, num_threads=1)]
+
+    def decode(self, sequences: Iterable[Sequence[int] | np.ndarray]) -> list[str]:
+        """Text of each sequence up to its first eos; pad and ids that are no pieces (sentinels, unused) are left out."""
+        return self._processor.decode([self._real(np.asarray(ids, dtype=np.int64)) for ids in sequences], num_threads=1)
+
+    def _real(self, ids: np.ndarray) -> list[int]:
+        ends = np.flatnonzero(ids == self.eos_id)
+        if len(ends):
+            ids = ids[: ends[0]]
+        return ids[(ids != self.pad_id) & (ids < self._pieces)].tolist()
