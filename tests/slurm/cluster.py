@@ -9,6 +9,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "scontrol", "squeue", "sinfo")
@@ -209,10 +210,14 @@ class Cluster:
         wait_for(lambda: "urgent" not in self.jobs().values(), "the urgent job to run")
 
     def release(self) -> None:
-        """Start requeued jobs now: SLURM would hold them for two minutes."""
+        """Start requeued jobs now: SLURM would hold them for two minutes, or for ever where their node was not ready for them."""
+        soon = (datetime.now() + timedelta(seconds=5)).isoformat()
         for number in self.jobs("PENDING"):
-            if self.job(number, "Reason") == "BeginTime":
-                self.update(number, StartTime="now")
+            reason = self.job(number, "Reason")
+            if reason == "BeginTime" and soon < self.job(number, "StartTime") < "9999":
+                self.update(number, StartTime="now+3")  # time for the node to forget the earlier attempt
+            elif "held" in reason:
+                self.run("scontrol", "release", number)
 
     def cancel_all(self) -> None:
         """Cancel every job and wait until none is left."""
