@@ -70,7 +70,7 @@ def config(data: Path) -> dict:
             "warmup_steps": 4,
             "validation_tokens": 500,
         },
-        "tasks": {"en-de": {"kind": "translation", "bitext": "pairs", "source": "en", "target": "de", "pairs": [100]}},
+        "tasks": {"en-de": {"kind": "translation", "bitext": "pairs", "pairs": [100]}},
         "finetuning": {
             "learning_rates": [0.01, 0.03],
             "batch": 32,

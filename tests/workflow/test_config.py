@@ -24,7 +24,7 @@ models:
   mini: {size: mini}
 pretraining: {ladder: [64k, 0.25M, 1M], seeds: [1, 2]}
 tasks:
-  en-de: {bitext: talks, source: en, target: de, pairs: [1000, 4k]}
+  en-de: {bitext: talks, pairs: [1000, 4k]}
 laws: {cross-entropy-power: {}}
 figures: {downstream: {}}
 """)
@@ -84,8 +84,6 @@ def test_left_out_crossings_and_null_entries():
         ("corpora/sides-de/language", "fr", ["corpora.sides-de.language", "`fr`", "de, en"]),
         ("corpora/sides-de/bitext", "talk", ["corpora.sides-de.bitext", "Did you mean `talks`"]),
         ("tasks/en-de/bitext", "talk", ["tasks.en-de.bitext", "Did you mean `talks`"]),
-        ("tasks/en-de/target", "fr", ["tasks.en-de.target", "`fr`", "de, en"]),
-        ("tasks/en-de/target", "en", ["tasks.en-de.target", "source too"]),
         ("tasks/en-de/pairs", [1000, 8000], ["tasks.en-de.pairs", "8000", "5000"]),
         ("laws/cross-entropy-powr", {}, ["laws", "cross-entropy-powr", "cross-entropy-power"]),
         ("figures/downstraem", {}, ["figures", "downstraem", "downstream"]),

@@ -2,7 +2,7 @@ from snakemake.exceptions import WorkflowError
 
 from transferlaws.errors import UserError
 from transferlaws.fingerprint import fingerprint
-from transferlaws.study import Plan, names_pattern
+from transferlaws.study import Plan, folders, names_pattern
 
 try:
     plan = Plan(config)

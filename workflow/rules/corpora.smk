@@ -40,8 +40,10 @@ rule corpus:
     params:
         code=fingerprint("transferlaws.corpora.corpus"),
         settings=lambda wildcards: plan.settings("corpora", wildcards.corpus),
+        against=plan.against,
+        side=plan.corpus_side,
         cache=plan.cache_option,
         folder=plan.corpus,
     shell:
-        "python -m transferlaws corpus --name {wildcards.corpus} --settings {params.settings:q} --against {input.bitexts:q}"
-        " {params.cache} --output {params.folder:q} --log {log:q}"
+        "python -m transferlaws corpus --name {wildcards.corpus} --settings {params.settings:q} --against {params.against:q}"
+        " {params.side} {params.cache} --output {params.folder:q} --log {log:q}"

@@ -18,15 +18,19 @@ rule finetune:
     params:
         code=fingerprint("transferlaws.training.finetune"),
         settings=plan.settings("finetuning"),
-        task=plan.task_settings,
         model=lambda wildcards: plan.settings("models", wildcards.model),
         seeds=plan.settings("pretraining", "seeds"),
+        trajectories=lambda wildcards, input: [
+            f"--trajectory {path}" for path in input.trajectories
+        ],
+        tokens=lambda wildcards, input: folders(input.tokens),
+        vocabulary=plan.vocabulary,
         state=plan.state,
         folder=plan.finetune,
     shell:
-        "OMP_NUM_THREADS={threads} python -m transferlaws finetune --trajectories {input.trajectories:q} --tokens {input.tokens:q}"
-        " --vocabulary {input.vocabulary:q} --name-model {wildcards.model} --name-mixture {wildcards.mixture} --name-task {wildcards.task}"
-        " --size {wildcards.size} --seeds {params.seeds:q} --task {params.task:q} --model {params.model:q} --settings {params.settings:q}"
+        "OMP_NUM_THREADS={threads} python -m transferlaws finetune {params.trajectories} --tokens {params.tokens:q}"
+        " --vocabulary {params.vocabulary:q} --name-model {wildcards.model} --mixture {wildcards.mixture} --task {wildcards.task}"
+        " --size {wildcards.size} --seeds {params.seeds:q} --model {params.model:q} --settings {params.settings:q}"
         " --code {params.code} --state {params.state:q} --output {params.folder:q} --log {log:q}"
 
 
@@ -50,19 +54,18 @@ rule evaluate:
     params:
         code=fingerprint("transferlaws.evaluation.evaluate"),
         settings=plan.settings("evaluation"),
-        task=plan.task_settings,
+        tokens=lambda wildcards, input: folders(input.tokens),
+        vocabulary=plan.vocabulary,
         folder=plan.evaluate,
     shell:
-        "OMP_NUM_THREADS={threads} python -m transferlaws evaluate --curve {input.curve:q} --tokens {input.tokens:q}"
-        " --vocabulary {input.vocabulary:q} --task {params.task:q} --settings {params.settings:q} --output {params.folder:q} --log {log:q}"
+        "OMP_NUM_THREADS={threads} python -m transferlaws evaluate --curve {input.curve:q} --tokens {params.tokens:q}"
+        " --vocabulary {params.vocabulary:q} --settings {params.settings:q} --output {params.folder:q} --log {log:q}"
 
 
 rule score:
     input:
         evaluations=plan.each_curve(f"{plan.evaluate}/evaluation.json"),
-        curves=plan.each_curve(f"{plan.finetune}/curve.json"),
-        trajectories=plan.trajectory_manifests(),
-        tokens=plan.task_manifests(),
+        reports=plan.data_reports(),
     output:
         table=plan.measurements,
         sentences=plan.sentences,
@@ -78,10 +81,11 @@ rule score:
     params:
         code=fingerprint("transferlaws.evaluation.score"),
         study=plan.study.study,
-        languages=plan.languages(),
-        tasks=plan.settings("tasks"),
+        evaluations=lambda wildcards, input: folders(input.evaluations),
+        mixtures=plan.scored_mixtures(),
+        tasks=plan.scored_tasks(),
         settings=plan.settings("scoring"),
     shell:
-        "python -m transferlaws score --study {params.study} --evaluations {input.evaluations:q} --curves {input.curves:q}"
-        " --trajectories {input.trajectories:q} --tokens {input.tokens:q} --languages {params.languages:q} --tasks {params.tasks:q}"
-        " --settings {params.settings:q} --output {output.table:q} --sentences {output.sentences:q} --log {log:q}"
+        "python -m transferlaws score --study {params.study} --evaluations {params.evaluations:q} --mixtures {params.mixtures:q}"
+        " --tasks {params.tasks:q} --settings {params.settings:q} --output {output.table:q} --sentences {output.sentences:q}"
+        " --log {log:q}"

@@ -20,10 +20,12 @@ rule pretrain:
         ladder=plan.settings("pretraining", "ladder"),
         model=lambda wildcards: plan.settings("models", wildcards.model),
         weights=lambda wildcards: plan.settings("mixtures", wildcards.mixture),
+        tokens=lambda wildcards, input: folders(input.tokens),
+        vocabulary=plan.vocabulary,
         state=plan.state,
         folder=plan.pretrain,
     shell:
-        "OMP_NUM_THREADS={threads} python -m transferlaws pretrain --tokens {input.tokens:q} --vocabulary {input.vocabulary:q}"
+        "OMP_NUM_THREADS={threads} python -m transferlaws pretrain --tokens {params.tokens:q} --vocabulary {params.vocabulary:q}"
         " --name-model {wildcards.model} --name-mixture {wildcards.mixture} --seed {wildcards.seed} --weights {params.weights:q}"
         " --model {params.model:q} --settings {params.settings:q} --ladder {params.ladder:q} --code {params.code}"
         " --state {params.state:q} --output {params.folder:q} --log {log:q}"

@@ -14,10 +14,11 @@ rule vocabulary:
         runtime=60,
     params:
         code=fingerprint("transferlaws.tokens.vocabulary_stage"),
-        settings=plan.settings("vocabulary", leave_out=("corpora",)),
+        settings=plan.settings("vocabulary"),
+        corpora=lambda wildcards, input: folders(input),
         folder=plan.vocabulary,
     shell:
-        "python -m transferlaws vocabulary --settings {params.settings:q} --corpora {input:q} --output {params.folder:q} --log {log:q}"
+        "python -m transferlaws vocabulary --settings {params.settings:q} --corpora {params.corpora:q} --output {params.folder:q} --log {log:q}"
 
 
 rule corpus_tokens:
@@ -37,9 +38,11 @@ rule corpus_tokens:
         runtime=120,
     params:
         code=fingerprint("transferlaws.tokens.shards_stage"),
+        text=plan.corpus,
+        vocabulary=plan.vocabulary,
         folder=plan.corpus_tokens,
     shell:
-        "python -m transferlaws tokens --text {input.text:q} --vocabulary {input.vocabulary:q} --output {params.folder:q} --log {log:q}"
+        "python -m transferlaws tokens --input {params.text:q} --vocabulary {params.vocabulary:q} --output {params.folder:q} --log {log:q}"
 
 
 use rule corpus_tokens as bitext_tokens with:
@@ -54,4 +57,6 @@ use rule corpus_tokens as bitext_tokens with:
         f"{plan.logs}/tokens/{{bitext}}.tsv"
     params:
         code=fingerprint("transferlaws.tokens.shards_stage"),
+        text=plan.bitext,
+        vocabulary=plan.vocabulary,
         folder=plan.bitext_tokens,

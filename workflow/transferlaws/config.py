@@ -81,9 +81,9 @@ class Translation(Section):
     """Fine-tuning for translation."""
 
     kind: Literal["translation"] = Field("translation", description="What is fine-tuned for.")
-    bitext: Name = Field(description="The bitext with the pairs to train on, the dev set and the test set.")
-    source: str = Field(description="Language translated from: one of the bitext's two.")
-    target: str = Field(description="Language translated into: the other one.")
+    bitext: Name = Field(
+        description="The bitext with the pairs to train on, the dev set and the test set; translated in the order of its languages."
+    )
     pairs: Ladder = Field(description="Fine-tuning sizes D_f, in sentence pairs; each is a curve.")
 
     @property
@@ -177,10 +177,6 @@ class Study(Section):
             if task.kind == "translation":
                 yield from known(f"tasks.{name}.bitext", task.bitext, self.bitexts)
                 bitext = self.bitexts.get(task.bitext)
-                for side in ("source", "target") if bitext else ():
-                    yield from known(f"tasks.{name}.{side}", getattr(task, side), bitext.languages)
-                if task.source == task.target:
-                    yield f"tasks.{name}.target: {task.target} is the source too. Name the bitext's other language."
                 if bitext and bitext.pairs is not None and task.pairs[-1] > bitext.pairs:
                     yield (
                         f"tasks.{name}.pairs: {task.pairs[-1]} is more than the {bitext.pairs} training pairs of bitext "

@@ -60,7 +60,7 @@ def _tree(module: str) -> ast.Module:
 
 
 def _imports(module: str) -> set[str]:
-    """The package's modules named in import statements of `module`; packages on the way run too, so they count."""
+    """The package's modules named in `module`'s import statements and strings; packages on the way run too, so they count."""
     names: set[str] = set()
     for node in ast.walk(_tree(module)):
         if isinstance(node, ast.Import):
@@ -68,12 +68,14 @@ def _imports(module: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module)
             names |= {f"{node.module}.{alias.name}" for alias in node.names if _is_module(f"{node.module}.{alias.name}")}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _is_module(node.value):
+            names.add(node.value)  # imported by its name, as a registry of sources does
     own = {name for name in names if name.split(".")[0] == PACKAGE}
     return own | {name.rpartition(".")[0] for name in own}
 
 
 def _is_module(name: str) -> bool:
-    if name.split(".")[0] != PACKAGE:
+    if not name.startswith(f"{PACKAGE}.") or not all(part.isidentifier() for part in name.split(".")):
         return False
     base = ROOT.joinpath(*name.split(".")[1:])
     return base.with_suffix(".py").is_file() or (base / "__init__.py").is_file()

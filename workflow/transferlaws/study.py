@@ -3,6 +3,7 @@
 import re
 import shlex
 from itertools import product
+from pathlib import PurePath
 from typing import NamedTuple
 
 from transferlaws.config import SCRATCH, Study, load_study
@@ -93,6 +94,15 @@ class Plan:
 
     # where it lies
 
+    def corpus_side(self, wildcards: object) -> str:
+        """The CLI option for the bitext that a corpus is a side of; empty for others."""
+        corpus = self.study.corpora[wildcards.corpus]
+        return f"--bitext {self.bitext.format(bitext=corpus.bitext)}" if corpus.source == "bitext" else ""
+
+    def against(self, wildcards: object) -> list[str]:
+        """The folders of the bitexts that a corpus must not share a sentence with."""
+        return [self.bitext.format(bitext=name) for name in self.bitexts]
+
     def corpus_inputs(self, wildcards: object) -> list[str]:
         """Bitexts that a corpus must not share a sentence with, and the one it is a side of."""
         corpus = self.study.corpora[wildcards.corpus]
@@ -105,9 +115,8 @@ class Plan:
         return settings.local_files() if settings.source == "files" else []
 
     def vocabulary_inputs(self, wildcards: object) -> list[str]:
-        """The corpora and bitexts that the vocabulary is trained on."""
-        chosen = self.study.vocabulary.corpora
-        return [self.corpus.format(corpus=name) + "/report.json" for name in (self.corpora if chosen == "all" else chosen)]
+        """The corpora in use: the vocabulary is trained on a sample of each."""
+        return [self.corpus.format(corpus=name) + "/report.json" for name in self.corpora]
 
     def mixture_tokens(self, wildcards: object) -> list[str]:
         """The token indices of the corpora that a trajectory reads."""
@@ -132,10 +141,6 @@ class Plan:
     def trajectory_manifests(self) -> list[str]:
         """Every trajectory's manifest."""
         return [f"{self.pretrain.format(**run._asdict())}/trajectory.json" for run in self.trajectories]
-
-    def task_manifests(self) -> list[str]:
-        """The token indices of every text that a task is fine-tuned on."""
-        return sorted({self.task_tokens(curve) for curve in self.curves})
 
     def data_reports(self) -> list[str]:
         """The reports of every corpus and bitext in use."""
@@ -175,23 +180,38 @@ class Plan:
             return canonical_json(value)
         return canonical_json(value.model_dump(mode="json", exclude=set(leave_out)))
 
-    def task_settings(self, wildcards: object) -> str:
-        """The task without its list of sizes: one more size is no change to the others."""
-        return self.settings("tasks", wildcards.task, leave_out=("pairs", "tokens"))
-
-    def languages(self) -> str:
-        """JSON of each mixture's share of each language, for the alignment score."""
-        shares: dict[str, dict[str, float]] = {}
-        for name, weights in self.study.mixtures.items():
-            share = shares.setdefault(name, {})
-            for corpus, weight in weights.items():
+    def scored_mixtures(self) -> str:
+        """JSON for `score`: each mixture's share of each language, and the reports of its corpora."""
+        mixtures = {}
+        for name in {run.mixture for run in self.trajectories}:
+            share: dict[str, float] = {}
+            for corpus, weight in self.study.mixtures[name].items():
                 language = self.study.corpora[corpus].language
                 share[language] = share.get(language, 0) + weight
-        return canonical_json(shares)
+            reports = [self.corpus.format(corpus=corpus) + "/report.json" for corpus in self.study.mixtures[name]]
+            mixtures[name] = {"languages": share, "reports": reports}
+        return canonical_json(mixtures)
+
+    def scored_tasks(self) -> str:
+        """JSON for `score`: the folder of each task's data, and its languages."""
+        tasks = {}
+        for name in {curve.task for curve in self.curves}:
+            task = self.study.tasks[name]
+            if task.kind == "translation":
+                source, target = self.study.bitexts[task.bitext].languages
+                tasks[name] = {"data": self.bitext.format(bitext=task.bitext), "source": source, "target": target}
+            else:
+                tasks[name] = {"data": self.corpus.format(corpus=task.corpus)}
+        return canonical_json(tasks)
 
     def resolved(self) -> str:
         """The whole study with every default filled in, as JSON."""
         return canonical_json(self.study.model_dump(mode="json"))
+
+
+def folders(manifests: object) -> list[str]:
+    """The folders that manifests lie in: what the stages' options name."""
+    return [str(PurePath(manifest).parent) for manifest in ([manifests] if isinstance(manifests, str) else manifests)]
 
 
 def names_pattern(names: object) -> str:

@@ -1,0 +1,62 @@
+"""One decoder position at a time, with keys and values kept: what translation needs of the model."""
+
+import torch
+from torch import Tensor
+
+from transferlaws.model.transformer import Transformer, attend, feed_forward, linear, rms_norm, split_heads
+
+
+class Cache:
+    """Keys and values of R replicas × B rows: self-attention filled position by position, cross-attention once.
+
+    With several hypotheses a source (`beam`), row b belongs to source b // beam; cross-attention keeps one copy a source.
+    """
+
+    def __init__(self, model: Transformer, encoded: Tensor, source_bias: Tensor, beam: int, length: int) -> None:
+        """Encoded (R, N, S, D) and source_bias (R, N, 1, 1, S) from `model.encode`; room for `length` positions."""
+        settings = model.settings
+        replicas, sources = encoded.shape[:2]
+        shape = (settings.decoder_layers, replicas, sources * beam, settings.heads, length, settings.d_kv)
+        self.keys = torch.zeros(shape, dtype=encoded.dtype, device=encoded.device)
+        self.values = torch.zeros_like(self.keys)
+        self.beam = beam
+        self.layers = list(model.decoder.unstacked(model.dtype))
+        self.cross = [split_heads(linear(encoded, layer.cross_kv), 2, settings.heads) for layer in self.layers]
+        self.source_bias = source_bias
+        # (R, 1, H, length, length): row t is the bias of a query at position t
+        self.bias = model.decoder.position_bias(length, length).to(model.dtype)
+
+    def reorder(self, rows: Tensor) -> None:
+        """Row b continues what row `rows[r, b]` of the same replica held; rows (R, B)."""
+        index = rows[None, :, :, None, None, None]
+        self.keys = torch.take_along_dim(self.keys, index, dim=2)
+        self.values = torch.take_along_dim(self.values, index, dim=2)
+
+    def keep(self, sources: Tensor) -> None:
+        """Drop all sources but these (indices, the same in every replica)."""
+        rows = (sources[:, None] * self.beam + torch.arange(self.beam, device=sources.device)).flatten()
+        self.keys, self.values = self.keys[:, :, rows], self.values[:, :, rows]
+        self.cross = [(k[:, sources], v[:, sources]) for k, v in self.cross]
+        self.source_bias = self.source_bias[:, sources]
+
+
+@torch.no_grad()
+def next_logits(model: Transformer, tokens: Tensor, position: int, cache: Cache) -> Tensor:
+    """Logits (R, B, V) after the decoder reads `tokens` (R, B) at `position`; the cache gains that position."""
+    heads, beam = model.settings.heads, cache.beam
+    x = model.embed(tokens.unsqueeze(-1))  # (R, B, 1, D)
+    stop = position + 1
+    bias = cache.bias[:, :, :, position : position + 1, :stop]
+    for number, layer in enumerate(cache.layers):
+        q, k, v = split_heads(linear(rms_norm(x, layer.self_norm), layer.self_qkv), 3, heads)
+        cache.keys[number, :, :, :, position] = k[..., 0, :]
+        cache.values[number, :, :, :, position] = v[..., 0, :]
+        seen = attend(q, cache.keys[number, ..., :stop, :], cache.values[number, ..., :stop, :], bias)
+        x = x + linear(seen, layer.self_out)
+        (q,) = split_heads(linear(rms_norm(x, layer.cross_norm), layer.cross_q), 1, heads)
+        # the hypotheses of a source are the queries of one attention
+        q = q.unflatten(1, (-1, beam)).squeeze(-2).transpose(2, 3)  # (R, N, H, beam, K)
+        k, v = cache.cross[number]
+        x = x + linear(attend(q, k, v, cache.source_bias).flatten(1, 2).unsqueeze(2), layer.cross_out)
+        x = x + feed_forward(x, layer)
+    return model.logits(rms_norm(x, model.decoder.final_norm.to(model.dtype))).squeeze(2)

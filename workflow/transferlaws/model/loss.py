@@ -1,0 +1,93 @@
+"""Cross-entropy over the vocabulary without keeping the logits: for small models they are the largest activation by far."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+CHUNK_BYTES = {"cpu": 1 << 20, "cuda": 1 << 30}  # of logits at once: what stays in a core's cache; what is small on a GPU
+
+
+def row_gradient(logits: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss and gradient of rows of logits (R, n, V): nll (R, n) in fp32 and d(sum of weight × nll)/d logits, in logits' type."""
+    probability = torch.softmax(logits, dim=-1, dtype=torch.float32)
+    column = target.unsqueeze(-1)
+    chosen = logits.gather(-1, column).float()
+    top = logits.amax(-1, keepdim=True).float()
+    # p_max = exp(max - logsumexp), so logsumexp = max - log p_max
+    nll = top - probability.amax(-1, keepdim=True).log() - chosen
+    gradient = probability.scatter_add(-1, column, torch.full_like(chosen, -1.0)) * weight.unsqueeze(-1)
+    return nll.squeeze(-1), gradient.to(logits.dtype)
+
+
+def row_gradient_in_place(logits: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """`row_gradient` for fp32 logits on a CPU, which it overwrites: fewest passes over memory."""
+    column = target.unsqueeze(-1)
+    chosen = logits.gather(-1, column)
+    top = logits.amax(-1, keepdim=True)
+    total = logits.sub_(top).exp_().sum(-1, keepdim=True)
+    nll = top + total.log() - chosen
+    weight = weight.unsqueeze(-1)
+    logits.mul_(weight / total).scatter_add_(-1, column, -weight)
+    return nll.squeeze(-1), logits
+
+
+def _chunks(hidden: Tensor, head: Tensor) -> int:
+    budget = CHUNK_BYTES["cuda" if hidden.is_cuda else "cpu"]
+    return max(budget // (head.shape[1] * hidden.element_size() * (hidden.shape[0] if hidden.is_cuda else 1)), 16)
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    """Forward computes the gradients too, chunk by chunk; backward only scales them."""
+
+    @staticmethod
+    def forward(context, hidden: Tensor, head: Tensor, target: Tensor, weight: Tensor, rows: Callable) -> tuple[Tensor, Tensor]:
+        replicas, count, _ = hidden.shape
+        hidden_gradient = torch.empty_like(hidden)
+        head_gradient = torch.zeros_like(head)
+        nll = torch.empty(replicas, count, dtype=torch.float32, device=hidden.device)
+        size = _chunks(hidden, head)
+        # on a CPU one replica after another, so that a chunk of logits stays in cache
+        parts = [slice(None)] if hidden.is_cuda else [slice(r, r + 1) for r in range(replicas)]
+        for part in parts:
+            for start in range(0, count, size):
+                piece = hidden[part, start : start + size]
+                logits = torch.bmm(piece, head[part].transpose(1, 2))
+                columns = (part, slice(start, start + size))
+                nll[columns], gradient = rows(logits, target[columns], weight[columns])
+                hidden_gradient[columns] = torch.bmm(gradient, head[part])
+                head_gradient[part].baddbmm_(gradient.transpose(1, 2), piece)
+        context.save_for_backward(hidden_gradient, head_gradient)
+        loss = (nll * weight).sum(1)
+        context.mark_non_differentiable(nll)
+        return loss, nll
+
+    @staticmethod
+    def backward(context, scale: Tensor, _: Tensor) -> tuple:
+        hidden_gradient, head_gradient = context.saved_tensors
+        scale = scale.view(-1, 1, 1).to(hidden_gradient.dtype)
+        return hidden_gradient * scale, head_gradient * scale, None, None, None
+
+
+def linear_cross_entropy(hidden: Tensor, head: Tensor, target: Tensor, weight: Tensor, rows: Callable | None = None) -> Tensor:
+    """Weighted sum of token losses of each replica, (R,), in nats; differentiable in `hidden` and `head`.
+
+    hidden (R, N, D), head (R, V, D), target (R, N) ids, weight (R, N): 0 leaves a position out. `rows` replaces `row_gradient`
+    by a compiled form of it.
+    """
+    if rows is None:
+        rows = row_gradient if hidden.is_cuda or hidden.dtype != torch.float32 else row_gradient_in_place
+    return _LinearCrossEntropy.apply(hidden, head.to(hidden.dtype), target, weight, rows)[0]
+
+
+@torch.no_grad()
+def token_losses(hidden: Tensor, head: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy of each position in nats, (R, N) in fp32, without gradients."""
+    head = head.to(hidden.dtype)
+    size = _chunks(hidden, head)
+    losses = []
+    for start in range(0, hidden.shape[1], size):
+        logits = torch.bmm(hidden[:, start : start + size], head.transpose(1, 2)).float()
+        chosen = logits.gather(-1, target[:, start : start + size].unsqueeze(-1)).squeeze(-1)
+        losses.append(torch.logsumexp(logits, dim=-1) - chosen)
+    return torch.cat(losses, dim=1)

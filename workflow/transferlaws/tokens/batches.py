@@ -1,0 +1,208 @@
+"""Which text is trained on, in which order: mixture sampling for pretraining, nested subsets and epochs for fine-tuning.
+
+Every order is a function of (seed, corpus, epoch) or (seed, epoch), so that a resumed run continues with exactly the next batch.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from transferlaws.errors import UserError
+from transferlaws.seeding import generator
+from transferlaws.tokens.shards import TokenSplit
+
+SPREAD = 0.15  # noise on lengths before sorting into batches, as a share: batches of an epoch are not those of the last one
+
+
+class Segments:
+    """The documents of a split cut into pieces of at most `length` text tokens; eos is left out.
+
+    `starts`, `sizes`: int64 (segments,), into the split's tokens. Order is that of the text.
+    """
+
+    def __init__(self, split: TokenSplit, length: int) -> None:
+        self.split = split
+        offsets = np.asarray(split.offsets)
+        sizes = np.diff(offsets) - 1  # without eos
+        pieces = -(-sizes // length)
+        document = np.repeat(np.arange(len(sizes)), pieces)
+        index = np.arange(pieces.sum()) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+        self.starts = offsets[document] + index * length
+        self.sizes = np.minimum(sizes[document] - index * length, length)
+        self.tokens = int(self.sizes.sum())
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def padded(self, indices: np.ndarray, width: int) -> np.ndarray:
+        """(len(indices), width) of int64, pad 0 behind each segment."""
+        return padded([self.split.tokens[s : s + n] for s, n in zip(self.starts[indices], self.sizes[indices], strict=True)], width)
+
+
+def padded(sequences: list[np.ndarray], width: int) -> np.ndarray:
+    """Sequences of ids -> (rows, width) of int64 with pad 0 behind each."""
+    result = np.zeros((len(sequences), width), np.int64)
+    for row, ids in zip(result, sequences, strict=True):
+        row[: len(ids)] = ids
+    return result
+
+
+def widths(length: int, count: int) -> np.ndarray:
+    """`count` (or fewer) widths up to `length`, multiples of 8 in a geometric row: the fixed shapes of batches."""
+    smallest = max(length // 2 ** (count - 1), 8)
+    row = np.geomspace(smallest, length, count) if count > 1 else np.array([length])
+    return np.unique(np.append(np.minimum(np.ceil(row / 8) * 8, length), length)).astype(np.int64)
+
+
+@dataclass
+class TextBatch:
+    """One step's text: `tokens` (B, L) of int64 with pad 0, `lengths` (B,), of segments of one width."""
+
+    tokens: np.ndarray
+    lengths: np.ndarray
+
+    @property
+    def text_tokens(self) -> int:
+        """Real text tokens: no padding, no eos."""
+        return int(self.lengths.sum())
+
+
+@dataclass
+class _Queue:
+    names: list[str] = field(default_factory=list)
+    segments: list[int] = field(default_factory=list)
+    tokens: int = 0
+
+
+class MixtureStream:
+    """Endless batches of about `batch_tokens` text tokens from corpora in the proportion of `weights`.
+
+    The next segment comes from the corpus whose share of the tokens drawn so far is furthest below its weight; the segments of a
+    corpus are passed in an order that (seed, corpus, epoch) decides. Segments wait in a queue of their width until it holds a
+    batch, so a batch has little padding and one of few shapes. `state()` and `restore()` are all that a resumed run needs.
+    """
+
+    def __init__(
+        self,
+        splits: Mapping[str, TokenSplit],
+        weights: Mapping[str, float],
+        *,
+        length: int,
+        batch_tokens: int,
+        seed: int,
+        shapes: int,
+    ) -> None:
+        if set(splits) != set(weights) or abs(sum(weights.values()) - 1) > 1e-6 or min(weights.values()) <= 0:
+            raise UserError(f"mixture {dict(weights)}: expected one positive weight for each of {sorted(splits)}, summing to 1.")
+        self.segments = {name: Segments(split, length) for name, split in splits.items()}
+        for name, segments in self.segments.items():
+            if not len(segments):
+                raise UserError(f"corpus {name}: its train split holds no text. Check the corpus stage's report.json.")
+        self.weights = dict(sorted(weights.items()))
+        self.widths = widths(length, shapes)
+        self.batch_tokens, self.seed = batch_tokens, seed
+        self.queues = [_Queue() for _ in self.widths]
+        self.drawn = dict.fromkeys(self.weights, 0)  # text tokens
+        self.position = dict.fromkeys(self.weights, 0)  # segments
+        self._orders: dict[str, tuple[int, np.ndarray]] = {}
+
+    def rows(self, width: int) -> int:
+        """Most segments that a batch of this width can hold: its fixed number of rows."""
+        return max(self.batch_tokens // int(width), 1)
+
+    def __iter__(self) -> Iterator[TextBatch]:
+        while True:
+            yield self.next()
+
+    def next(self) -> TextBatch:
+        """Draw segments until some width has a full batch."""
+        while True:
+            total = sum(self.drawn.values()) + 1
+            name = max(self.weights, key=lambda corpus: self.weights[corpus] * total - self.drawn[corpus])
+            segments = self.segments[name]
+            index = self._order(name)[self.position[name] % len(segments)]
+            size = int(segments.sizes[index])
+            self.position[name] += 1
+            self.drawn[name] += size
+            which = int(np.searchsorted(self.widths, size))
+            queue = self.queues[which]
+            queue.names.append(name)
+            queue.segments.append(int(index))
+            if len(queue.segments) == self.rows(self.widths[which]):
+                self.queues[which] = _Queue()
+                return self._batch(queue, int(self.widths[which]))
+
+    def _order(self, name: str) -> np.ndarray:
+        epoch = self.position[name] // len(self.segments[name])
+        if self._orders.get(name, (-1,))[0] != epoch:
+            order = generator(self.seed, "pretraining", name, epoch).permutation(len(self.segments[name]))
+            self._orders[name] = (epoch, order)
+        return self._orders[name][1]
+
+    def _batch(self, queue: _Queue, width: int) -> TextBatch:
+        rows = [self.segments[n].padded(np.array([i]), width)[0] for n, i in zip(queue.names, queue.segments, strict=True)]
+        lengths = np.array([self.segments[n].sizes[i] for n, i in zip(queue.names, queue.segments, strict=True)])
+        return TextBatch(np.stack(rows), lengths)
+
+    def epochs(self) -> dict[str, float]:
+        """Passes over each corpus so far, queued segments included."""
+        return {name: self.drawn[name] / self.segments[name].tokens for name in self.weights}
+
+    def unique_tokens(self) -> int:
+        """Different text tokens seen so far (by place, not by value)."""
+        return sum(min(self.drawn[name], self.segments[name].tokens) for name in self.weights)
+
+    def characters(self, tokens: int) -> float:
+        """Characters in `tokens` text tokens drawn in the mixture's proportion."""
+        share = {name: s.split.characters / max(len(s.split.tokens) - len(s.split), 1) for name, s in self.segments.items()}
+        return sum(tokens * weight * share[name] for name, weight in self.weights.items())
+
+    def state(self) -> dict:
+        """Plain data that `restore` takes."""
+        queues = [{"names": q.names, "segments": q.segments} for q in self.queues]
+        return {"drawn": dict(self.drawn), "position": dict(self.position), "queues": queues}
+
+    def restore(self, state: dict) -> None:
+        """Continue where `state` was taken."""
+        self.drawn, self.position = dict(state["drawn"]), dict(state["position"])
+        self.queues = [_Queue(list(q["names"]), list(q["segments"])) for q in state["queues"]]
+
+
+def validation_batches(splits: Mapping[str, TokenSplit], *, length: int, batch_tokens: int, limit: int) -> list[TextBatch]:
+    """The first `limit` text tokens of each corpus's validation split in batches of like length."""
+    pieces: list[np.ndarray] = []
+    for name in sorted(splits):
+        segments = Segments(splits[name], length)
+        stop = np.searchsorted(np.cumsum(segments.sizes), limit) + 1
+        pieces += [splits[name].tokens[s : s + n] for s, n in zip(segments.starts[:stop], segments.sizes[:stop], strict=True)]
+    pieces.sort(key=len)
+    batches, start = [], 0
+    while start < len(pieces):
+        stop = start + 1
+        while stop < len(pieces) and len(pieces[stop]) * (stop + 1 - start) <= batch_tokens:
+            stop += 1
+        group = pieces[start:stop]
+        batches.append(TextBatch(padded(group, len(group[-1])), np.array([len(ids) for ids in group])))
+        start = stop
+    return batches
+
+
+def nested_subset(available: int, size: int, seed: int) -> np.ndarray:
+    """The first `size` of `available` items in the seed's order: a smaller subset is part of every larger one."""
+    if size > available:
+        raise UserError(f"fine-tuning size {size} is larger than the {available} items of the train split. Lower the size.")
+    return generator(seed, "subset").permutation(available)[:size]
+
+
+def epoch_batches(lengths: np.ndarray, count: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """One pass over items of the given lengths (n,) in `count` batches of like length, in random order.
+
+    The order of short and long batches depends on (count, epoch) alone, so that the seeds of a lockstep run, each with items of
+    its own, meet batches of one shape at the same steps.
+    """
+    noise = generator(seed, "epoch", epoch).uniform(1 - SPREAD, 1 + SPREAD, len(lengths))
+    order = np.argsort(lengths * noise, kind="stable")
+    batches = np.array_split(order, count)
+    shared = generator(0, "batch order", count, epoch).permutation(count)
+    return [batches[index] for index in shared]

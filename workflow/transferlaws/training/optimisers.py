@@ -1,0 +1,168 @@
+"""Optimisers with a leading replica axis: each replica has its own learning rate, clipping and scale, and touches no other.
+
+Moments are in fp32. Nothing here reads a value back from a device, so that a step can be captured in a CUDA graph.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from transferlaws.model.transformer import Transformer
+from transferlaws.training.settings import OptimiserSettings
+
+LEAST_RMS = 1e-3  # of a matrix that scales its own step, as in Adafactor
+MATRICES = {  # name of a parameter -> axes of one matrix of it, (in, out); other axes are replicas, layers and parts
+    "self_qkv": (2, 4),
+    "cross_q": (2, 4),
+    "cross_kv": (2, 4),
+    "ff_in": (2, 4),
+    "self_out": (2, 3),
+    "cross_out": (2, 3),
+    "ff_out": (2, 3),
+    "embedding": (1, 2),
+    "head": (1, 2),
+    "relative_bias": (1, 2),
+}
+HIDDEN = ("self_qkv", "cross_q", "cross_kv", "ff_in", "self_out", "cross_out", "ff_out")
+
+
+def matrix_axes(name: str, parameter: Tensor) -> tuple[int, ...]:
+    """Axes of one matrix (or one norm's vector) of a stacked parameter."""
+    return MATRICES.get(name.rpartition(".")[2], (parameter.dim() - 1,))
+
+
+def rms(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Root mean square over `axes`, kept as axes of size 1."""
+    return torch.linalg.vector_norm(x, dim=axes, keepdim=True) / _size(x, axes) ** 0.5
+
+
+def _size(x: Tensor, axes: tuple[int, ...]) -> int:
+    size = 1
+    for axis in axes:
+        size *= x.shape[axis]
+    return size
+
+
+def _like(x: Tensor, other: Tensor) -> Tensor:
+    """(R,) -> broadcastable over a parameter (R, ...)."""
+    return x.view(-1, *[1] * (other.dim() - 1))
+
+
+def joint_norm(gradients: list[Tensor]) -> Tensor:
+    """(R,): the norm of all of a replica's gradients together."""
+    norms = torch.stack([torch.linalg.vector_norm(g, dim=tuple(range(1, g.dim()))) for g in gradients])
+    return torch.linalg.vector_norm(norms, dim=0)
+
+
+def adamw(p: Tensor, g: Tensor, state: dict[str, Tensor], rate: Tensor, count: Tensor, axes: tuple, s: OptimiserSettings) -> None:
+    """AdamW (Loshchilov and Hutter 2019); rate (R, 1, ...)."""
+    m, v = state["m"], state["v"]
+    m.lerp_(g, 1 - s.beta1)
+    v.mul_(s.beta2).addcmul_(g, g, value=1 - s.beta2)
+    if s.weight_decay:
+        p.mul_(1 - rate * s.weight_decay)
+    correction = (1 - s.beta2**count).sqrt()
+    step = m / v.sqrt().div_(correction).add_(s.epsilon)
+    p.sub_(step.mul_(rate / (1 - s.beta1**count)))
+
+
+def adamw_scaled(
+    p: Tensor, g: Tensor, state: dict[str, Tensor], rate: Tensor, count: Tensor, axes: tuple, s: OptimiserSettings
+) -> None:
+    """AdamW with Adafactor's scaling of each matrix's step by its root mean square (nanoT5's AdamWScale)."""
+    adamw(p, g, state, rate * rms(p, axes).clamp(min=LEAST_RMS), count, axes, s)
+
+
+def adafactor(
+    p: Tensor, g: Tensor, state: dict[str, Tensor], rate: Tensor, count: Tensor, axes: tuple, s: OptimiserSettings
+) -> None:
+    """Adafactor (Shazeer and Stern 2018) as T5 uses it: factored second moment, no first moment, clipped and scaled steps."""
+    decay = 1 - count**-0.8
+    square = g.square() + 1e-30
+    if len(axes) == 2:
+        row, column = state["row"], state["column"]
+        row.lerp_(square.mean(axes[1], keepdim=True), 1 - decay)
+        column.lerp_(square.mean(axes[0], keepdim=True), 1 - decay)
+        step = g * (row / row.mean(axes[0], keepdim=True)).rsqrt() * column.rsqrt()
+    else:
+        state["v"].lerp_(square, 1 - decay)
+        step = g * state["v"].rsqrt()
+    step = step / rms(step, axes).clamp(min=1.0)
+    if s.weight_decay:
+        p.mul_(1 - rate * s.weight_decay)
+    p.sub_(step * (rate * rms(p, axes).clamp(min=LEAST_RMS)))
+
+
+def muon(p: Tensor, g: Tensor, state: dict[str, Tensor], rate: Tensor, count: Tensor, axes: tuple, s: OptimiserSettings) -> None:
+    """Muon (Jordan et al. 2024): orthogonalised Nesterov momentum; the step has RMS 0.2 × the matrix's, comparable with Adam's."""
+    m = state["m"]
+    m.lerp_(g, 1 - s.beta1)
+    step = orthogonalised(torch.lerp(g, m, s.beta1).movedim(axes, (-2, -1))).movedim((-2, -1), axes)
+    if s.weight_decay:
+        p.mul_(1 - rate * s.weight_decay)
+    larger = max(p.shape[axes[0]], p.shape[axes[1]])
+    p.sub_(step * (0.2 * larger**0.5 * rate * rms(p, axes).clamp(min=LEAST_RMS)))
+
+
+def orthogonalised(x: Tensor) -> Tensor:
+    """The nearest semi-orthogonal matrices of (..., a, b), roughly: five quintic Newton-Schulz steps (Muon's coefficients)."""
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if tall else x
+    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
+    for _ in range(5):
+        gram = x @ x.mT
+        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+    return x.mT if tall else x
+
+
+class Optimiser:
+    """Steps a model's parameters in place; `rate` is one learning rate a replica."""
+
+    def __init__(self, model: Transformer, settings: OptimiserSettings) -> None:
+        self.settings = settings
+        self.parameters = dict(model.named_parameters())
+        self.count = torch.zeros((), device=model.embedding.device)
+        self.state = {name: self._fresh(name, p) for name, p in self.parameters.items()}
+
+    def _rule(self, name: str) -> Callable:
+        if self.settings.name == "muon":
+            return muon if name.rpartition(".")[2] in HIDDEN else adamw_scaled
+        return {"adamw": adamw, "adamw-scaled": adamw_scaled, "adafactor": adafactor}[self.settings.name]
+
+    def _fresh(self, name: str, p: Tensor) -> dict[str, Tensor]:
+        rule, axes = self._rule(name), matrix_axes(name, p)
+        if rule is adafactor and len(axes) == 2:
+            return {
+                "row": torch.zeros_like(p.mean(axes[1], keepdim=True)),
+                "column": torch.zeros_like(p.mean(axes[0], keepdim=True)),
+            }
+        if rule is adafactor:
+            return {"v": torch.zeros_like(p)}
+        if rule is muon:
+            return {"m": torch.zeros_like(p)}
+        return {"m": torch.zeros_like(p), "v": torch.zeros_like(p)}
+
+    @torch.no_grad()
+    def step(self, rate: Tensor) -> Tensor:
+        """One step from the parameters' gradients, which are freed; returns each replica's gradient norm (R,) before clipping."""
+        gradients = {name: p.grad for name, p in self.parameters.items()}
+        norm = joint_norm(list(gradients.values()))
+        factor = (self.settings.clip / norm).clamp(max=1.0)
+        self.count += 1
+        for name, p in self.parameters.items():
+            gradient = gradients[name].mul_(_like(factor, p))
+            self._rule(name)(p, gradient, self.state[name], _like(rate, p), self.count, matrix_axes(name, p), self.settings)
+            p.grad = None
+        return norm
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All state under unique names."""
+        named = {f"{name}:{key}": tensor for name, state in self.state.items() for key, tensor in state.items()}
+        return named | {"count": self.count}
+
+    def select(self, kept: Tensor) -> None:
+        """Keep the replicas with these indices; call after the model's own `select`."""
+        for state in self.state.values():
+            for key, tensor in state.items():
+                state[key] = tensor[kept].contiguous()

@@ -1,0 +1,275 @@
+"""Stage: a mixture -> one trajectory, a checkpoint per rung.
+
+`D_p` counts the text tokens that training has consumed: every token of a corpus once each time it enters a batch, whichever side
+it appears on. Sentinels, end-of-sequence marks and padding are not counted. A rung is taken at the first step that reaches it.
+"""
+
+import argparse
+import json
+import shutil
+import time
+from pathlib import Path
+
+import torch
+
+from transferlaws.errors import UserError
+from transferlaws.files import canonical_json, sha256, write_json
+from transferlaws.model.checkpoint import save_checkpoint
+from transferlaws.model.settings import ModelSettings
+from transferlaws.model.transformer import Transformer
+from transferlaws.progress import Progress
+from transferlaws.seeding import generator
+from transferlaws.tokens.batches import MixtureStream, TextBatch, validation_batches
+from transferlaws.tokens.objectives import Example, corrupt
+from transferlaws.tokens.shards import TokenCorpus
+from transferlaws.tokens.vocabulary import Vocabulary
+from transferlaws.training.optimisers import Optimiser
+from transferlaws.training.schedules import decay_factor, trunk_factor
+from transferlaws.training.settings import PretrainingSettings
+from transferlaws.training.state import Checkpointer, key, load_state, save_state
+from transferlaws.training.step import Step, choose_device, compute_type, summed_losses
+
+LOG_EVERY = 20  # steps
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Command line of the stage."""
+    parser.add_argument("--tokens", nargs="+", required=True, metavar="DIR", help="token shards of the mixture's corpora")
+    parser.add_argument("--weights", required=True, metavar="JSON", help="corpus -> weight")
+    parser.add_argument("--vocabulary", required=True, metavar="DIR")
+    parser.add_argument("--model", required=True, metavar="JSON", help="the model's settings")
+    parser.add_argument("--settings", required=True, metavar="JSON", help="the pretraining settings")
+    parser.add_argument("--ladder", required=True, metavar="JSON", help="increasing text tokens at which a rung is saved")
+    parser.add_argument("--seed", required=True, type=int)
+    parser.add_argument("--name-model", required=True, metavar="NAME")
+    parser.add_argument("--name-mixture", required=True, metavar="NAME")
+    parser.add_argument("--state", required=True, metavar="DIR", help="where resumable state lives")
+    parser.add_argument("--output", required=True, metavar="DIR")
+    parser.add_argument("--code", default="", help="fingerprint of the stage's code: state made by other code is not used")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train, or continue, one trajectory."""
+    ladder = json.loads(arguments.ladder)
+    if not ladder or ladder[0] <= 0 or ladder != sorted(set(ladder)):
+        raise UserError(f"--ladder {arguments.ladder}: expected increasing positive numbers of tokens.")
+    Trajectory(arguments, ladder).train()
+
+
+class Trajectory:
+    """One pretraining run and its resumable state."""
+
+    def __init__(self, arguments: argparse.Namespace, ladder: list[int]) -> None:
+        self.arguments, self.ladder = arguments, ladder
+        self.settings = PretrainingSettings.model_validate_json(arguments.settings)
+        self.shape = ModelSettings.model_validate_json(arguments.model)
+        self.vocabulary = Vocabulary.load(arguments.vocabulary)
+        corpora = {corpus.name: corpus for corpus in map(TokenCorpus.open, arguments.tokens)}
+        for corpus in corpora.values():
+            if corpus.vocabulary_sha256 != self.vocabulary.sha256:
+                raise UserError(
+                    f"{corpus.folder}: made with another vocabulary than {arguments.vocabulary}. Run its tokens stage again."
+                )
+        if (self.settings.objective == "next-token") != (self.shape.encoder_layers == 0):
+            raise UserError(
+                f"objective {self.settings.objective} with {self.shape.encoder_layers} encoder layers: next-token is for models "
+                "without an encoder (encoder_layers: 0), the others for models with one."
+            )
+        self.weights = json.loads(arguments.weights)
+        self.stream = MixtureStream(
+            {name: corpus.split("train") for name, corpus in corpora.items()},
+            self.weights,
+            length=self.settings.length,
+            batch_tokens=self.settings.batch_tokens,
+            seed=arguments.seed,
+            shapes=self.settings.shapes,
+        )
+        self.validation = validation_batches(
+            {name: corpus.split("valid") for name, corpus in corpora.items()},
+            length=self.settings.length,
+            batch_tokens=4 * self.settings.batch_tokens,
+            limit=self.settings.validation_tokens,
+        )
+        self.device = choose_device()
+        self.model = Transformer(self.shape, self.vocabulary.size)
+        self.model.initialise(0, arguments.seed)
+        self.model.to(self.device)
+        self.model.dtype = compute_type(self.settings.precision, self.device)
+        self.optimiser = Optimiser(self.model, self.settings.optimiser)
+        self.step = Step(self.model, self.optimiser, self.settings.dropout)
+        self.streams = torch.zeros(1, dtype=torch.long, device=self.device)
+        self.counts = {"steps": 0, "tokens": 0, "positions": 0, "flops": 0.0}
+        self.rungs: list[dict] = []
+        self.log: list[dict] = []
+        depends = {name: sha256(Path(folder) / "index.json") for name, folder in zip(corpora, arguments.tokens, strict=True)}
+        self.state = Path(arguments.state) / key(
+            tokens=depends,
+            weights=self.weights,
+            model=self.shape.model_dump(),
+            settings=self.settings.model_dump(exclude={"state_seconds"}),
+            seed=arguments.seed,
+            code=arguments.code,
+        )
+
+    def train(self) -> None:
+        """Take steps until the last rung, then write the outputs."""
+        self._restore()
+        label = f"pretrain {self.arguments.name_mixture} seed {self.arguments.seed}"
+        with Progress(label, self.ladder[-1], "tokens") as progress, Checkpointer(self.settings.state_seconds) as saves:
+            progress.resume(self.counts["tokens"])
+            while self.counts["tokens"] < self.ladder[-1]:
+                before = self.counts["tokens"]
+                loss = self._take(
+                    self.stream.next(), trunk_factor(self.settings.schedule, self.counts["steps"] + 1, self.settings.warmup_steps)
+                )
+                progress.update(self.counts["tokens"] - before, self._note(loss, progress))
+                self._reach_rungs()
+                if saves.due():
+                    self._save()
+                    saves.stop_if_asked()
+            self._save()
+        self._write()
+
+    def _take(self, batch: TextBatch, factor: float) -> torch.Tensor:
+        example = self._example(batch, self.counts["steps"])
+        rate = torch.full((1,), self.settings.learning_rate * factor, device=self.device)
+        source = None if example.source is None else example.source[None]
+        loss, norm = self.step(
+            source, example.target[None], streams=self.streams, rates=rate, seeds=[self.arguments.seed], step=self.counts["steps"]
+        )
+        rows, target = example.target.shape
+        source_length = 0 if example.source is None else example.source.shape[1]
+        self.counts["steps"] += 1
+        self.counts["tokens"] += batch.text_tokens
+        self.counts["positions"] += rows * (source_length + target)
+        self.counts["flops"] += self.shape.flops(source_length, target, rows, self.vocabulary.size)
+        if not torch.isfinite(norm).all():
+            raise UserError(
+                f"pretraining {self.arguments.name_mixture}, seed {self.arguments.seed}: the gradient is not finite at step "
+                f"{self.counts['steps']}. Lower pretraining.learning_rate (now {self.settings.learning_rate}) or raise "
+                "its warmup_steps."
+            )
+        return loss
+
+    def _example(self, batch: TextBatch, number: int, name: str = "corruption") -> Example:
+        return corrupt(
+            self.settings.objective,
+            batch.tokens,
+            batch.lengths,
+            density=self.settings.mask_density,
+            mean_span=self.settings.mean_span,
+            sentinels=self.vocabulary.sentinel_ids,
+            random=generator(self.arguments.seed if name == "corruption" else 0, name, number),
+        )
+
+    def _note(self, loss: torch.Tensor, progress: Progress) -> str:
+        if self.counts["steps"] % LOG_EVERY:
+            return ""
+        value = float(loss)
+        self.log.append({**self.counts, "loss": value, "tokens_per_second": progress.rate, "time": time.time()})
+        return f"loss {value:.3f}"
+
+    def upstream_cross_entropy(self) -> float:
+        """Validation loss of the objective, nats a target token; the masks are the same for every trajectory."""
+        nats, tokens = 0.0, 0
+        for number, batch in enumerate(self.validation):
+            example = self._example(batch, number, "validation")
+            nats += float(summed_losses(self.model, example.source, example.target).double().sum())
+            tokens += int((example.target != 0).sum())
+        return nats / tokens
+
+    def _reach_rungs(self) -> None:
+        share = self.settings.anneal_share
+        for rung in self.ladder:
+            reached = any(done["pretraining_tokens"] == rung for done in self.rungs)
+            if reached or self.counts["tokens"] < rung * (1 - share):
+                continue
+            if share:
+                self._branch(rung)
+            else:
+                self._keep(rung, annealed=False)
+
+    def _branch(self, rung: int) -> None:
+        """Leave the trunk, decay to 0 until `rung` tokens, keep the rung, return to the trunk."""
+        trunk = {name: tensor.detach().clone() for name, tensor in self._tensors().items()}
+        counts, stream = dict(self.counts), self.stream.state()
+        start, peak = self.counts["tokens"], trunk_factor(self.settings.schedule, self.counts["steps"], self.settings.warmup_steps)
+        while self.counts["tokens"] < rung:
+            self._take(self.stream.next(), peak * decay_factor((self.counts["tokens"] - start) / max(rung - start, 1)))
+        self._keep(rung, annealed=True)
+        self._load(trunk)
+        self.counts = counts
+        self.stream.restore(stream)
+
+    def _keep(self, rung: int, *, annealed: bool) -> None:
+        folder = f"rung_{rung}"
+        digest = save_checkpoint(self.model, 0, self.state / folder)
+        self.rungs.append(
+            {
+                "pretraining_tokens": rung,
+                "tokens": self.counts["tokens"],
+                "steps": self.counts["steps"],
+                "positions": self.counts["positions"],
+                "characters": round(self.stream.characters(self.counts["tokens"])),
+                "unique_tokens": self.stream.unique_tokens(),
+                "epochs": self.stream.epochs(),
+                "flops": self.counts["flops"],
+                "upstream_cross_entropy": self.upstream_cross_entropy(),
+                "annealed": annealed,
+                "path": folder,
+                "sha256": digest,
+            }
+        )
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        return dict(self.model.named_parameters()) | self.optimiser.tensors()
+
+    @torch.no_grad()
+    def _load(self, tensors: dict[str, torch.Tensor]) -> None:
+        for name, tensor in self._tensors().items():
+            tensor.copy_(tensors[name])
+
+    def _save(self) -> None:
+        plain = {"counts": self.counts, "rungs": self.rungs, "stream": self.stream.state(), "log": self.log}
+        save_state(self.state / "state.safetensors", self._tensors(), plain)
+
+    def _restore(self) -> None:
+        loaded = load_state(self.state / "state.safetensors")
+        if loaded is None:
+            return
+        tensors, plain = loaded
+        done = {rung["pretraining_tokens"] for rung in plain["rungs"]}
+        share = self.settings.anneal_share
+        missed = [rung for rung in self.ladder if rung not in done and plain["counts"]["tokens"] > rung * (1 - share)]
+        whole = all(_is(self.state / rung["path"] / "model.safetensors", rung["sha256"]) for rung in plain["rungs"])
+        if missed or not whole:  # a rung was put below the end of the ladder, or lost: start again
+            return
+        self._load(tensors)
+        self.counts, self.rungs, self.log = plain["counts"], plain["rungs"], plain["log"]
+        self.stream.restore(plain["stream"])
+
+    def _write(self) -> None:
+        output = Path(self.arguments.output)
+        rungs = [rung for rung in self.rungs if rung["pretraining_tokens"] in self.ladder]
+        for rung in rungs:
+            (output / rung["path"]).mkdir(parents=True, exist_ok=True)
+            for file in ("config.json", "model.safetensors"):
+                shutil.copyfile(self.state / rung["path"] / file, output / rung["path"] / file)
+        (output / "log.jsonl").write_text("".join(canonical_json(line) + "\n" for line in self.log), encoding="utf-8")
+        write_json(
+            output / "trajectory.json",
+            {
+                "model": self.arguments.name_model,
+                "mixture": self.arguments.name_mixture,
+                "seed": self.arguments.seed,
+                "corpora": self.weights,
+                "rungs": sorted(rungs, key=lambda rung: rung["pretraining_tokens"]),
+                "settings": self.settings.model_dump(),
+                "parameters_total": self.shape.parameters_total(self.vocabulary.size),
+                "parameters_non_embedding": self.shape.parameters_non_embedding,
+            },
+        )
+
+
+def _is(path: Path, digest: str) -> bool:
+    return path.is_file() and sha256(path) == digest

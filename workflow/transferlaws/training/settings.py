@@ -1,0 +1,90 @@
+"""Pretraining's and fine-tuning's parts of a study's config. Import no torch: parsing the workflow reads them."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Optimiser = Literal["adamw-scaled", "adamw", "adafactor", "muon"]
+
+
+class OptimiserSettings(BaseModel):
+    """What turns gradients into steps; the learning rate is the training stage's own key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Optimiser = Field(
+        "adamw-scaled",
+        description="adamw-scaled: AdamW whose step is multiplied by each matrix's RMS; adamw; adafactor (T5's); muon.",
+    )
+    beta1: float = Field(0.9, ge=0, lt=1, description="Decay of the first moment (Muon: of its momentum).")
+    beta2: float = Field(0.98, ge=0, lt=1, description="Decay of the second moment.")
+    epsilon: float = Field(1e-8, gt=0, description="Added to the root of the second moment.")
+    weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay, multiplied by the learning rate.")
+    clip: float = Field(1.0, gt=0, description="Largest gradient norm of a replica.")
+
+
+class PretrainingSettings(BaseModel):
+    """How a trajectory is trained."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    objective: Literal["infilling", "span-corruption", "next-token"] = Field(
+        "infilling",
+        description="infilling: mask spans, reproduce all; span-corruption: T5's; next-token: for models without encoder.",
+    )
+    mask_density: float = Field(0.35, gt=0, lt=1, description="Share of tokens that are masked.")
+    mean_span: float = Field(3.5, ge=1, description="Mean length of a masked span, in tokens.")
+    length: int = Field(64, ge=8, description="Longest text segment, in tokens.")
+    batch_tokens: int = Field(2048, ge=8, description="Text positions a step.")
+    shapes: int = Field(3, ge=1, le=8, description="How many sequence widths batches may have.")
+    optimiser: OptimiserSettings = Field(OptimiserSettings(), description="The optimiser and its constants.")
+    learning_rate: float = Field(2e-2, gt=0, description="Peak learning rate.")
+    schedule: Literal["inverse-square-root", "wsd", "constant"] = Field(
+        "inverse-square-root",
+        description="After warm-up: peak × sqrt(warm-up / step); constant; wsd: constant, and every rung ends in a decay branch.",
+    )
+    warmup_steps: int = Field(50, ge=1, description="Linear warm-up, in steps.")
+    anneal: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="If above 0, each rung is the end of a branch that leaves the trunk and decays to 0 over this share of the "
+        "rung's tokens. Left out: 0.2 for wsd, else 0.",
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate.")
+    validation_tokens: int = Field(8192, ge=1, description="Text tokens of each corpus's validation split for the upstream loss.")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="Type of computation (parameters stay fp32); auto: bf16 on a GPU, fp32 on a CPU."
+    )
+    state_seconds: float = Field(60, gt=0, description="Seconds between saves of the resumable state.")
+
+    @property
+    def anneal_share(self) -> float:
+        """The share of a rung's tokens that its decay branch takes; 0 for none."""
+        return (0.2 if self.schedule == "wsd" else 0.0) if self.anneal is None else self.anneal
+
+
+class FinetuningSettings(BaseModel):
+    """How the replicas of a curve are fine-tuned."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    learning_rates: list[float] = Field(
+        [3e-3, 1e-2, 3e-2], min_length=1, description="Each is a replica; the one with the least dev loss is kept."
+    )
+    optimiser: OptimiserSettings = Field(OptimiserSettings(), description="The optimiser and its constants.")
+    batch: int = Field(64, ge=1, description="Pairs (or segments) a step.")
+    max_steps: int = Field(1000, ge=1, description="Most steps; the learning rate decays to 0 over them.")
+    max_epochs: float = Field(20, gt=0, description="Most passes over the fine-tuning set; the smaller of the two limits holds.")
+    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="Decay after the warm-up.")
+    warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps with a rising learning rate.")
+    evaluations: int = Field(10, ge=1, description="How often dev loss is measured over the most steps.")
+    patience: int = Field(4, ge=1, description="A replica stops after this many evaluations without a better dev loss.")
+    dev_items: int = Field(500, ge=1, description="Dev pairs (or segments) used for stopping and for the learning rate.")
+    length: int = Field(64, ge=4, description="Longest source or target, in tokens; longer ones are cut.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate.")
+    group: int = Field(0, ge=0, description="Most replicas trained at once; 0: all on a GPU, as many as suit the cache on a CPU.")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="Type of computation (parameters stay fp32); auto: bf16 on a GPU, fp32 on a CPU."
+    )
+    state_seconds: float = Field(60, gt=0, description="Seconds between saves of the resumable state.")
