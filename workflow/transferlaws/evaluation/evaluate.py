@@ -101,7 +101,7 @@ def _predictions(
                 for index, text in zip(indices, vocabulary.decode(batch), strict=True):
                     hypotheses[replica][index] = text
         progress.update(len(indices) * len(rows))
-    characters = [len(text) for text in vocabulary.decode(examples.targets)]
+    characters = [len(text) for text in vocabulary.decode(examples.target_ids())]
     for replica, row in enumerate(rows):
         yield pd.DataFrame(
             {
@@ -110,7 +110,7 @@ def _predictions(
                 "split": split,
                 "index": np.arange(len(examples)),
                 "nll": losses[replica],
-                "tokens": [len(ids) for ids in examples.targets],
+                "tokens": examples.targets.sizes + 1,
                 "characters": characters,
                 "hypothesis": pd.array(hypotheses[replica], dtype="string"),
             }

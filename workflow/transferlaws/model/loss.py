@@ -37,26 +37,37 @@ def _chunks(hidden: Tensor, head: Tensor) -> int:
     return max(budget // (head.shape[1] * hidden.element_size() * (hidden.shape[0] if hidden.is_cuda else 1)), 16)
 
 
+def _gradients(hidden: Tensor, head: Tensor, target: Tensor, weight: Tensor, rows: Callable) -> tuple[Tensor, list[Tensor]]:
+    """Losses (R, N), and the gradients of their weighted sum in `hidden` and `head`, a chunk of positions at a time."""
+    size = _chunks(hidden, head)
+    losses, hidden_gradients, head_gradient = [], [], None
+    for piece, ids, weights in zip(hidden.split(size, 1), target.split(size, 1), weight.split(size, 1), strict=True):
+        nll, gradient = rows(torch.bmm(piece, head.transpose(1, 2)), ids, weights)
+        losses.append(nll)
+        hidden_gradients.append(torch.bmm(gradient, head))
+        if head_gradient is None:
+            head_gradient = torch.bmm(gradient.transpose(1, 2), piece)
+        elif head_gradient.dtype == gradient.dtype == torch.float32:
+            head_gradient.baddbmm_(gradient.transpose(1, 2), piece)
+        else:  # a sum of many bf16 parts would lose the small ones
+            head_gradient = head_gradient.float() + torch.bmm(gradient.transpose(1, 2), piece)
+    if len(losses) == 1:
+        return losses[0], [hidden_gradients[0], head_gradient]
+    return torch.cat(losses, 1), [torch.cat(hidden_gradients, 1), head_gradient.to(head.dtype)]
+
+
 class _LinearCrossEntropy(torch.autograd.Function):
     """Forward computes the gradients too, chunk by chunk; backward only scales them."""
 
     @staticmethod
     def forward(context, hidden: Tensor, head: Tensor, target: Tensor, weight: Tensor, rows: Callable) -> tuple[Tensor, Tensor]:
-        replicas, count, _ = hidden.shape
-        hidden_gradient = torch.empty_like(hidden)
-        head_gradient = torch.zeros_like(head)
-        nll = torch.empty(replicas, count, dtype=torch.float32, device=hidden.device)
-        size = _chunks(hidden, head)
-        # on a CPU one replica after another, so that a chunk of logits stays in cache
-        parts = [slice(None)] if hidden.is_cuda else [slice(r, r + 1) for r in range(replicas)]
-        for part in parts:
-            for start in range(0, count, size):
-                piece = hidden[part, start : start + size]
-                logits = torch.bmm(piece, head[part].transpose(1, 2))
-                columns = (part, slice(start, start + size))
-                nll[columns], gradient = rows(logits, target[columns], weight[columns])
-                hidden_gradient[columns] = torch.bmm(gradient, head[part])
-                head_gradient[part].baddbmm_(gradient.transpose(1, 2), piece)
+        if hidden.is_cuda:
+            nll, gradients = _gradients(hidden, head, target, weight, rows)
+        else:  # one replica after another, so that a chunk of logits stays in cache
+            parts = [_gradients(*(x[r : r + 1] for x in (hidden, head, target, weight)), rows) for r in range(len(hidden))]
+            nll = torch.cat([part[0] for part in parts])
+            gradients = [torch.cat(pieces) for pieces in zip(*(part[1] for part in parts), strict=True)]
+        hidden_gradient, head_gradient = gradients
         context.save_for_backward(hidden_gradient, head_gradient)
         loss = (nll * weight).sum(1)
         context.mark_non_differentiable(nll)

@@ -18,7 +18,12 @@ from transferlaws.model.settings import ModelSettings
 from transferlaws.seeding import seed_for
 
 EPSILON = 1e-6  # of RMSNorm, as in T5
-NO_DROPOUT: Callable[[Tensor], Tensor] = lambda x: x  # noqa: E731
+Dropping = Callable[[Tensor], Tensor]
+
+
+def no_dropout(x: Tensor) -> Tensor:
+    """Dropout of rate 0."""
+    return x
 
 
 class Layer(NamedTuple):
@@ -65,7 +70,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     return torch.matmul(weights, v).transpose(2, 3).flatten(-2)
 
 
-def feed_forward(x: Tensor, layer: Layer, dropout: Callable[[Tensor], Tensor] = NO_DROPOUT) -> Tensor:
+def feed_forward(x: Tensor, layer: Layer, dropout: Dropping = no_dropout) -> Tensor:
     """Gated GELU (tanh form, as T5 v1.1) where `ff_in` has two parts, ReLU where it has one."""
     hidden = linear(rms_norm(x, layer.ff_norm), layer.ff_in)
     if layer.ff_in.shape[2] == 2:
@@ -76,7 +81,7 @@ def feed_forward(x: Tensor, layer: Layer, dropout: Callable[[Tensor], Tensor] = 
     return linear(dropout(hidden), layer.ff_out)
 
 
-def encoder_layer(x: Tensor, bias: Tensor, layer: Layer, heads: int, dropout: Callable[[Tensor], Tensor]) -> Tensor:
+def encoder_layer(x: Tensor, bias: Tensor, layer: Layer, heads: int, dropout: Dropping) -> Tensor:
     """X (R, B, S, D) -> the same shape; bias (R, B or 1, H, S, S)."""
     q, k, v = split_heads(linear(rms_norm(x, layer.self_norm), layer.self_qkv), 3, heads)
     x = x + dropout(linear(attend(q, k, v, bias), layer.self_out))
@@ -90,7 +95,7 @@ def decoder_layer(
     source_bias: Tensor | None,
     layer: Layer,
     heads: int,
-    dropout: Callable[[Tensor], Tensor],
+    dropout: Dropping,
 ) -> Tensor:
     """X (R, B, T, D) -> the same shape; encoded (R, B, S, D), source_bias (R or 1, B, 1, 1, S)."""
     q, k, v = split_heads(linear(rms_norm(x, layer.self_norm), layer.self_qkv), 3, heads)
@@ -120,6 +125,13 @@ def relative_buckets(queries: int, keys: int, settings: ModelSettings, *, bidire
     scale = math.log(settings.relative_distance / exact)
     far = exact + (torch.log(distance.clamp(min=1).float() / exact) / scale * (buckets - exact)).long()
     return bucket + torch.where(distance < exact, distance, far.clamp(max=buckets - 1))
+
+
+class Layers(NamedTuple):
+    """The two layer functions; training on a GPU replaces them by compiled forms."""
+
+    encoder: Callable = encoder_layer
+    decoder: Callable = decoder_layer
 
 
 class Stack(nn.Module):
@@ -176,7 +188,7 @@ class Transformer(nn.Module):
         if settings.encoder_layers:
             self.encoder = Stack(settings, replicas, settings.encoder_layers, causal=False, cross=False)
         self.decoder = Stack(settings, replicas, settings.decoder_layers, causal=True, cross=bool(settings.encoder_layers))
-        self.encoder_layer, self.decoder_layer = encoder_layer, decoder_layer  # replaced by compiled forms on a GPU
+        self.layers = Layers()
 
     @property
     def replicas(self) -> int:
@@ -227,7 +239,7 @@ class Transformer(nn.Module):
         rows = tokens + torch.arange(r, device=tokens.device).view(r, 1, 1) * self.vocabulary_size
         return functional.embedding(rows.view(-1), self.embedding.flatten(0, 1)).view(r, b, t, -1).to(self.dtype)
 
-    def encode(self, source: Tensor, dropout: Callable[[Tensor], Tensor] = NO_DROPOUT) -> tuple[Tensor, Tensor]:
+    def encode(self, source: Tensor, dropout: Dropping = no_dropout) -> tuple[Tensor, Tensor]:
         """Source ids (R, B, S), pad 0 -> (R, B, S, D) and the bias (R, B, 1, 1, S) that hides padding."""
         hidden = torch.zeros(source.shape, dtype=self.dtype, device=source.device).masked_fill(source == 0, float("-inf"))
         hidden = hidden[:, :, None, None, :]
@@ -237,7 +249,7 @@ class Transformer(nn.Module):
         bias = self.encoder.position_bias(length, length).to(self.dtype) + hidden
         x = dropout(self.embed(source))
         for layer in self.encoder.unstacked(self.dtype):
-            x = self.encoder_layer(x, bias, layer, self.settings.heads, dropout)
+            x = self.layers.encoder(x, bias, layer, self.settings.heads, dropout)
         return dropout(rms_norm(x, self.encoder.final_norm.to(self.dtype))), hidden
 
     def decode(
@@ -245,14 +257,14 @@ class Transformer(nn.Module):
         inputs: Tensor,
         encoded: Tensor | None = None,
         source_bias: Tensor | None = None,
-        dropout: Callable[[Tensor], Tensor] = NO_DROPOUT,
+        dropout: Dropping = no_dropout,
     ) -> Tensor:
         """Decoder inputs (R, B, T) -> hidden states (R, B, T, D) after the last norm."""
         length = inputs.shape[-1]
         bias = self.decoder.position_bias(length, length).to(self.dtype)
         x = dropout(self.embed(inputs))
         for layer in self.decoder.unstacked(self.dtype):
-            x = self.decoder_layer(x, bias, encoded, source_bias, layer, self.settings.heads, dropout)
+            x = self.layers.decoder(x, bias, encoded, source_bias, layer, self.settings.heads, dropout)
         return dropout(rms_norm(x, self.decoder.final_norm.to(self.dtype)))
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -261,7 +273,7 @@ class Transformer(nn.Module):
         flat = torch.bmm(hidden.reshape(r, -1, hidden.shape[-1]), self.head.to(self.dtype).transpose(1, 2))
         return flat.view(*hidden.shape[:-1], -1)
 
-    def forward(self, source: Tensor | None, target: Tensor, dropout: Callable[[Tensor], Tensor] = NO_DROPOUT) -> Tensor:
+    def forward(self, source: Tensor | None, target: Tensor, dropout: Dropping = no_dropout) -> Tensor:
         """Hidden states (R, B, T, D) that predict `target` (R, B, T); `source` (R, B, S), None without an encoder."""
         encoded = self.encode(source, dropout) if self.encoder is not None else (None, None)
         return self.decode(shift_right(target), *encoded, dropout)

@@ -3,6 +3,7 @@
 Every order is a function of (seed, corpus, epoch) or (seed, epoch), so that a resumed run continues with exactly the next batch.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -15,37 +16,54 @@ from transferlaws.tokens.shards import TokenSplit
 SPREAD = 0.15  # noise on lengths before sorting into batches, as a share: batches of an epoch are not those of the last one
 
 
-class Segments:
-    """The documents of a split cut into pieces of at most `length` text tokens; eos is left out.
+class Ragged:
+    """Text sequences of any length, without eos: sequence i is `tokens[starts[i] : starts[i] + sizes[i]]`.
 
-    `starts`, `sizes`: int64 (segments,), into the split's tokens. Order is that of the text.
+    `tokens` may be a memory map that other sequences share; `starts` and `sizes` are int64 (sequences,).
     """
 
-    def __init__(self, split: TokenSplit, length: int) -> None:
-        self.split = split
-        offsets = np.asarray(split.offsets)
-        sizes = np.diff(offsets) - 1  # without eos
-        pieces = -(-sizes // length)
-        document = np.repeat(np.arange(len(sizes)), pieces)
-        index = np.arange(pieces.sum()) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-        self.starts = offsets[document] + index * length
-        self.sizes = np.minimum(sizes[document] - index * length, length)
-        self.tokens = int(self.sizes.sum())
+    def __init__(self, tokens: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> None:
+        self.tokens, self.starts, self.sizes = tokens, starts, sizes
+
+    @classmethod
+    def of(cls, sequences: list[np.ndarray]) -> "Ragged":
+        """From separate arrays of ids."""
+        sizes = np.array([len(ids) for ids in sequences], dtype=np.int64)
+        return cls(np.concatenate(sequences), np.cumsum(sizes) - sizes, sizes)
 
     def __len__(self) -> int:
         return len(self.starts)
 
-    def padded(self, indices: np.ndarray, width: int) -> np.ndarray:
-        """(len(indices), width) of int64, pad 0 behind each segment."""
-        return padded([self.split.tokens[s : s + n] for s, n in zip(self.starts[indices], self.sizes[indices], strict=True)], width)
+    def subset(self, indices: np.ndarray) -> "Ragged":
+        """The sequences with these indices, in this order."""
+        return Ragged(self.tokens, self.starts[indices], self.sizes[indices])
+
+    def padded(self, indices: np.ndarray, rows: int, width: int, eos: int | None = None) -> np.ndarray:
+        """(rows, width) of int64: the sequences, each with `eos` behind it if given, then pad 0; rows left over are empty."""
+        result = np.zeros((rows, width), np.int64)
+        columns = np.arange(width)
+        sizes = self.sizes[indices]
+        inside = columns < sizes[:, None]
+        places = np.minimum(self.starts[indices, None] + columns, len(self.tokens) - 1)
+        result[: len(indices)] = np.where(inside, self.tokens[places], 0)
+        if eos is not None:
+            result[np.arange(len(indices)), sizes] = eos
+        return result
 
 
-def padded(sequences: list[np.ndarray], width: int) -> np.ndarray:
-    """Sequences of ids -> (rows, width) of int64 with pad 0 behind each."""
-    result = np.zeros((len(sequences), width), np.int64)
-    for row, ids in zip(result, sequences, strict=True):
-        row[: len(ids)] = ids
-    return result
+class Segments(Ragged):
+    """The documents of a split cut into pieces of at most `length` text tokens, in the order of the text; `document` of each."""
+
+    def __init__(self, split: TokenSplit, length: int) -> None:
+        offsets = np.asarray(split.offsets)
+        sizes = np.diff(offsets) - 1  # without eos
+        pieces = -(-sizes // length)
+        self.document = np.repeat(np.arange(len(sizes)), pieces)
+        index = np.arange(pieces.sum()) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+        starts = offsets[self.document] + index * length
+        super().__init__(split.tokens, starts, np.minimum(sizes[self.document] - index * length, length))
+        self.characters = split.characters
+        self.total = int(self.sizes.sum())
 
 
 def widths(length: int, count: int) -> np.ndarray:
@@ -53,6 +71,16 @@ def widths(length: int, count: int) -> np.ndarray:
     smallest = max(length // 2 ** (count - 1), 8)
     row = np.geomspace(smallest, length, count) if count > 1 else np.array([length])
     return np.unique(np.append(np.minimum(np.ceil(row / 8) * 8, length), length)).astype(np.int64)
+
+
+def best_widths(needed: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` multiples of 8 to which batches of the `needed` widths are padded with the fewest positions in all."""
+    options = np.unique(-(-needed // 8) * 8)
+    best = min(
+        (np.append(chosen, options[-1]) for chosen in itertools.combinations(options[:-1], min(count, len(options)) - 1)),
+        key=lambda chosen: chosen[np.searchsorted(chosen, needed)].sum(),
+    )
+    return best.astype(np.int64)
 
 
 @dataclass
@@ -141,21 +169,25 @@ class MixtureStream:
         return self._orders[name][1]
 
     def _batch(self, queue: _Queue, width: int) -> TextBatch:
-        rows = [self.segments[n].padded(np.array([i]), width)[0] for n, i in zip(queue.names, queue.segments, strict=True)]
-        lengths = np.array([self.segments[n].sizes[i] for n, i in zip(queue.names, queue.segments, strict=True)])
-        return TextBatch(np.stack(rows), lengths)
+        names, indices = np.array(queue.names), np.array(queue.segments)
+        tokens, lengths = np.zeros((len(names), width), np.int64), np.zeros(len(names), np.int64)
+        for name in self.weights:
+            rows = np.flatnonzero(names == name)
+            tokens[rows] = self.segments[name].padded(indices[rows], len(rows), width)
+            lengths[rows] = self.segments[name].sizes[indices[rows]]
+        return TextBatch(tokens, lengths)
 
     def epochs(self) -> dict[str, float]:
         """Passes over each corpus so far, queued segments included."""
-        return {name: self.drawn[name] / self.segments[name].tokens for name in self.weights}
+        return {name: self.drawn[name] / self.segments[name].total for name in self.weights}
 
     def unique_tokens(self) -> int:
         """Different text tokens seen so far (by place, not by value)."""
-        return sum(min(self.drawn[name], self.segments[name].tokens) for name in self.weights)
+        return sum(min(self.drawn[name], self.segments[name].total) for name in self.weights)
 
     def characters(self, tokens: int) -> float:
         """Characters in `tokens` text tokens drawn in the mixture's proportion."""
-        share = {name: s.split.characters / max(len(s.split.tokens) - len(s.split), 1) for name, s in self.segments.items()}
+        share = {name: segments.characters / segments.total for name, segments in self.segments.items()}
         return sum(tokens * weight * share[name] for name, weight in self.weights.items())
 
     def state(self) -> dict:
@@ -171,20 +203,14 @@ class MixtureStream:
 
 def validation_batches(splits: Mapping[str, TokenSplit], *, length: int, batch_tokens: int, limit: int) -> list[TextBatch]:
     """The first `limit` text tokens of each corpus's validation split in batches of like length."""
-    pieces: list[np.ndarray] = []
+    batches = []
     for name in sorted(splits):
         segments = Segments(splits[name], length)
-        stop = np.searchsorted(np.cumsum(segments.sizes), limit) + 1
-        pieces += [splits[name].tokens[s : s + n] for s, n in zip(segments.starts[:stop], segments.sizes[:stop], strict=True)]
-    pieces.sort(key=len)
-    batches, start = [], 0
-    while start < len(pieces):
-        stop = start + 1
-        while stop < len(pieces) and len(pieces[stop]) * (stop + 1 - start) <= batch_tokens:
-            stop += 1
-        group = pieces[start:stop]
-        batches.append(TextBatch(padded(group, len(group[-1])), np.array([len(ids) for ids in group])))
-        start = stop
+        stop = int(np.searchsorted(np.cumsum(segments.sizes), limit)) + 1
+        order = np.argsort(segments.sizes[:stop], kind="stable")
+        for indices in np.array_split(order, -(-int(segments.sizes[:stop].sum()) // batch_tokens)):
+            lengths = segments.sizes[indices]
+            batches.append(TextBatch(segments.padded(indices, len(indices), int(lengths.max())), lengths))
     return batches
 
 

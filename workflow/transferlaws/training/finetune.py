@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -67,11 +68,10 @@ class Curve:
         self.kind = "lm" if train.sources is None else "translation"
         self.train_sets = {seed: train.subset(self._indices(train, seed)) for seed in self.seeds}
         # one number for all seeds, also where equally many tokens are not equally many segments
-        items = self.arguments.size if self.kind == "translation" else self.arguments.size * len(train) / train.text_tokens()
+        items = self.arguments.size if self.kind == "translation" else self.arguments.size * len(train) / train.targets.sizes.sum()
         self.batches = max(math.ceil(items / self.settings.batch), 1)
         dev = open_examples(arguments.tokens, self.vocabulary, "dev", self.settings.length)
         self.dev = dev.subset(np.arange(min(len(dev), self.settings.dev_items)))
-        self.log: list[dict] = []
 
     def _starts(self) -> list[dict]:
         """Where each (seed, rung) starts: a checkpoint folder, or None for random weights."""
@@ -96,7 +96,7 @@ class Curve:
         if self.kind == "translation":
             return nested_subset(len(train), self.arguments.size, seed)
         order = nested_subset(len(train), len(train), seed)
-        tokens = np.cumsum([len(train.targets[i]) - 1 for i in order])
+        tokens = np.cumsum(train.targets.sizes[order])
         if tokens[-1] < self.arguments.size:
             raise UserError(
                 f"fine-tuning size {self.arguments.size} tokens is larger than the {tokens[-1]} of {self.arguments.tokens}. "
@@ -142,9 +142,10 @@ class Curve:
         seeds = {start["seed"]: self.train_sets[start["seed"]] for start in starts}
         lockstep = Lockstep(model, replicas, seeds, self.dev, self.settings, self.batches)
         path = self.state / f"running_{key(starts=[str(self._finished(start)) for start in starts])}.safetensors"
-        loaded = load_state(path)
+        loaded, log = load_state(path), []
         if loaded is not None:
             lockstep.restore(*loaded)
+            log = loaded[1]["log"]
         label = f"finetune {self.arguments.mixture} {self.arguments.task} {self.arguments.size} group {position}"
         with (
             Progress(label, lockstep.total * len(replicas), "steps") as progress,
@@ -156,24 +157,16 @@ class Curve:
             def after_step(evaluated: bool) -> None:
                 progress.update(len(lockstep.active))
                 if evaluated:
-                    self._record(lockstep, progress)
+                    log.extend(_records(lockstep, progress))
                 if saves.due():
-                    save_state(path, lockstep.tensors(), lockstep.plain())
+                    save_state(path, lockstep.tensors(), lockstep.plain() | {"log": log})
                     saves.stop_if_asked()
 
             lockstep.run(after_step)
-        self._keep(lockstep, starts)
+        self._keep(lockstep, starts, log)
         path.unlink(missing_ok=True)
 
-    def _record(self, lockstep: Lockstep, progress: Progress) -> None:
-        for index, replica in enumerate(lockstep.replicas):
-            if replica.steps == lockstep.number:
-                line = {"replica": index, "seed": replica.seed, "pretraining_tokens": replica.pretraining_tokens}
-                line |= {"learning_rate": replica.learning_rate, "step": replica.steps, "status": replica.status}
-                best = replica.best if replica.best_step else None
-                self.log.append(line | {"best_dev_cross_entropy": best, "steps_per_second": progress.rate, "time": time.time()})
-
-    def _keep(self, lockstep: Lockstep, starts: list[dict]) -> None:
+    def _keep(self, lockstep: Lockstep, starts: list[dict], log: list[dict]) -> None:
         """Choose each start's learning rate by dev loss and store its best state where later runs find it."""
         model = Transformer(self.shape, self.vocabulary.size, 1)
         many = len(self.settings.learning_rates)
@@ -196,7 +189,8 @@ class Curve:
                 "dev_cross_entropy": best.best if best.status == "ok" else None,
                 "sha256": digest,
             }
-            write_json(folder / "result.json", result)
+            write_json(folder / "log.json", [line for line in log if line["start"] == number])
+            write_json(folder / "result.json", result)  # last: its presence says that the start is finished
 
     def _set_size(self, seed: int) -> dict:
         """The fine-tuning set in every unit; positions are those of a first epoch as batched for this seed alone."""
@@ -207,16 +201,16 @@ class Curve:
         flops = float(np.mean([self.shape.flops(s, t, b, self.vocabulary.size) for b, s, t in shapes]))
         return {
             "pairs": len(examples) if self.kind == "translation" else None,
-            "tokens": examples.text_tokens(),
+            "tokens": int(examples.targets.sizes.sum()),
             "positions": positions,
-            "characters": sum(map(len, self.vocabulary.decode(examples.targets))),
+            "characters": sum(map(len, self.vocabulary.decode(examples.target_ids()))),
             "flops_a_step": flops,
         }
 
     def _write(self) -> None:
         output = Path(self.arguments.output)
         sizes = {seed: self._set_size(seed) for seed in self.seeds}
-        rows = []
+        rows, log = [], []
         for start in self.starts:
             finished = self._finished(start)
             result = read_json(finished / "result.json")
@@ -225,6 +219,8 @@ class Curve:
             for file in ("config.json", "model.safetensors"):
                 shutil.copyfile(finished / file, output / path / file)
             check_sha256(output / path / "model.safetensors", result["sha256"], finished / "result.json")
+            names = {"seed": start["seed"], "pretraining_tokens": start["pretraining_tokens"]}
+            log += [names | line for line in read_json(finished / "log.json")]
             size = dict(sizes[start["seed"]])
             counts = {"epochs": result["best_step"] / self.batches, "flops": result["best_step"] * size.pop("flops_a_step")}
             row = {
@@ -236,7 +232,7 @@ class Curve:
                 "path": path,
             }
             rows.append(row | {"pretraining": start["pretraining"]})
-        (output / "log.jsonl").write_text("".join(canonical_json(line) + "\n" for line in self.log), encoding="utf-8")
+        (output / "log.jsonl").write_text("".join(canonical_json(line) + "\n" for line in log), encoding="utf-8")
         write_json(
             output / "curve.json",
             {
@@ -251,3 +247,19 @@ class Curve:
                 "settings": self.settings.model_dump(),
             },
         )
+
+
+def _records(lockstep: Lockstep, progress: Progress) -> Iterator[dict]:
+    """A log line for every replica that was just evaluated."""
+    many = len(lockstep.settings.learning_rates)
+    for index, replica in enumerate(lockstep.replicas):
+        if replica.steps == lockstep.number:
+            yield {
+                "start": index // many,  # which of the group's (seed, rung)
+                "learning_rate": replica.learning_rate,
+                "step": replica.steps,
+                "status": replica.status,
+                "dev_cross_entropy": replica.last if math.isfinite(replica.last) else None,
+                "replica_steps_per_second": progress.rate,
+                "time": time.time(),
+            }

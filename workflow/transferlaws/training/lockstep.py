@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from transferlaws.model.transformer import Transformer
-from transferlaws.tokens.batches import epoch_batches
+from transferlaws.tokens.batches import best_widths, epoch_batches
 from transferlaws.training.examples import Examples
 from transferlaws.training.optimisers import Optimiser
 from transferlaws.training.schedules import finetuning_factor
@@ -28,6 +28,7 @@ class Replica:
     best: float = float("inf")  # dev cross-entropy, nats/token
     best_step: int = 0
     steps: int = 0
+    last: float = float("inf")  # dev cross-entropy at the last evaluation
     waited: int = 0  # evaluations since the best one
     status: str = "running"  # running, ok, diverged
 
@@ -61,6 +62,7 @@ class Lockstep:
         self.batches_an_epoch = batches
         self.total = max(min(settings.max_steps, round(settings.max_epochs * batches)), 1)
         self.every = -(-self.total // settings.evaluations)
+        self.widths: np.ndarray | None = None
         self._epoch: tuple[int, dict[int, list[np.ndarray]]] = (-1, {})
         self._streams()
 
@@ -98,10 +100,23 @@ class Lockstep:
             plans = {s: epoch_batches(self.train[s].lengths, self.batches_an_epoch, s, epoch) for s in self.present}
             self._epoch = (epoch, plans)
         picked = [(self.train[seed], self._epoch[1][seed][place]) for seed in self.present]
-        shape = tuple(np.max([examples.shape(indices) for examples, indices in picked], axis=0))
+        shape = self._shape(np.max([examples.shape(indices) for examples, indices in picked], axis=0))
         pairs = [examples.batch(indices, shape) for examples, indices in picked]
         source = None if pairs[0][0] is None else np.stack([source for source, _ in pairs])
         return source, np.stack([target for _, target in pairs])
+
+    def _shape(self, needed: np.ndarray) -> tuple[int, int, int]:
+        """(B, S, T): just what is needed on a CPU; one of a few shapes on a GPU, where each shape is compiled."""
+        if self.device.type == "cpu":
+            return tuple(map(int, needed))
+        if self.widths is None:
+            plans = [(data, epoch_batches(data.lengths, self.batches_an_epoch, seed, 0)) for seed, data in self.train.items()]
+            needs = np.max([[max(data.shape(indices)[1:]) for indices in plan] for data, plan in plans], axis=0)
+            longest = max(data.shape(np.arange(len(data)))[1:] for data in self.train.values())
+            self.widths = best_widths(np.append(needs, max(longest)), self.settings.shapes)
+        width = int(self.widths[np.searchsorted(self.widths, needed[1:].max())])
+        rows = max(-(-len(data) // self.batches_an_epoch) for data in self.train.values())
+        return rows, width if needed[1] else 0, width
 
     def dev_losses(self) -> Tensor:
         """Dev cross-entropy of the active replicas, nats/token, (active,)."""
@@ -120,7 +135,7 @@ class Lockstep:
         improved, stopped = [], []
         for row, index in enumerate(self.active):
             replica = self.replicas[index]
-            replica.steps = self.number
+            replica.steps, replica.last = self.number, float(losses[row])
             if not finite[row] or not losses[row] < limit:
                 replica.status = "diverged"
                 stopped.append(row)
@@ -150,6 +165,7 @@ class Lockstep:
         self.active = [self.active[row] for row in kept]
         self.model.select(rows)
         self.optimiser.select(rows)
+        self.stepper.forget_graphs()
         self.finite, self.losses = self.finite[rows], self.losses[rows]
         self._streams()
 
@@ -166,7 +182,7 @@ class Lockstep:
     def restore(self, tensors: dict[str, Tensor], plain: dict) -> None:
         """Continue where `tensors` and `plain` were taken."""
         self.number = plain["number"]
-        self.replicas[:] = [Replica(**{**r, "best": float(r["best"])}) for r in plain["replicas"]]
+        self.replicas[:] = [Replica(**{**r, "best": float(r["best"]), "last": float(r["last"])}) for r in plain["replicas"]]
         if plain["active"] != self.active:
             self._drop(plain["active"])
         for name, tensor in self.tensors().items():
@@ -174,4 +190,4 @@ class Lockstep:
 
 
 def _plain(replica: Replica) -> dict:
-    return asdict(replica) | {"best": str(replica.best)}  # JSON knows no infinity; repr is exact
+    return asdict(replica) | {"best": repr(replica.best), "last": repr(replica.last)}  # JSON knows no infinity

@@ -116,22 +116,42 @@ def orthogonalised(x: Tensor) -> Tensor:
     return x.mT if tall else x
 
 
+def rule_of(name: str, settings: OptimiserSettings) -> Callable:
+    """The update rule of a parameter: Muon is for hidden matrices only."""
+    if settings.name == "muon":
+        return muon if name.rpartition(".")[2] in HIDDEN else adamw_scaled
+    return {"adamw": adamw, "adamw-scaled": adamw_scaled, "adafactor": adafactor}[settings.name]
+
+
+def update(
+    parameters: dict[str, Tensor],
+    gradients: list[Tensor],
+    state: dict[str, dict[str, Tensor]],
+    rates: Tensor,
+    count: Tensor,
+    settings: OptimiserSettings,
+) -> Tensor:
+    """Clip each replica's gradients, then update parameters, state and `count` in place; returns the norms (R,) before clipping."""
+    norm = joint_norm(gradients)
+    factor = (settings.clip / norm).clamp(max=1.0)
+    count += 1
+    for (name, p), gradient in zip(parameters.items(), gradients, strict=True):
+        rule, axes = rule_of(name, settings), matrix_axes(name, p)
+        rule(p, gradient * _like(factor, p), state[name], _like(rates, p), count, axes, settings)
+    return norm
+
+
 class Optimiser:
     """Steps a model's parameters in place; `rate` is one learning rate a replica."""
 
     def __init__(self, model: Transformer, settings: OptimiserSettings) -> None:
-        self.settings = settings
-        self.parameters = dict(model.named_parameters())
+        self.model, self.settings = model, settings
         self.count = torch.zeros((), device=model.embedding.device)
-        self.state = {name: self._fresh(name, p) for name, p in self.parameters.items()}
-
-    def _rule(self, name: str) -> Callable:
-        if self.settings.name == "muon":
-            return muon if name.rpartition(".")[2] in HIDDEN else adamw_scaled
-        return {"adamw": adamw, "adamw-scaled": adamw_scaled, "adafactor": adafactor}[self.settings.name]
+        self.state = {name: self._fresh(name, p.detach()) for name, p in model.named_parameters()}
+        self.update = update  # replaced by a compiled form on a GPU
 
     def _fresh(self, name: str, p: Tensor) -> dict[str, Tensor]:
-        rule, axes = self._rule(name), matrix_axes(name, p)
+        rule, axes = rule_of(name, self.settings), matrix_axes(name, p)
         if rule is adafactor and len(axes) == 2:
             return {
                 "row": torch.zeros_like(p.mean(axes[1], keepdim=True)),
@@ -144,17 +164,10 @@ class Optimiser:
         return {"m": torch.zeros_like(p), "v": torch.zeros_like(p)}
 
     @torch.no_grad()
-    def step(self, rate: Tensor) -> Tensor:
-        """One step from the parameters' gradients, which are freed; returns each replica's gradient norm (R,) before clipping."""
-        gradients = {name: p.grad for name, p in self.parameters.items()}
-        norm = joint_norm(list(gradients.values()))
-        factor = (self.settings.clip / norm).clamp(max=1.0)
-        self.count += 1
-        for name, p in self.parameters.items():
-            gradient = gradients[name].mul_(_like(factor, p))
-            self._rule(name)(p, gradient, self.state[name], _like(rate, p), self.count, matrix_axes(name, p), self.settings)
-            p.grad = None
-        return norm
+    def step(self, gradients: list[Tensor], rates: Tensor) -> Tensor:
+        """One step in place; gradients in the order of the model's parameters, rates (R,). Returns the gradient norms (R,)."""
+        parameters = {name: p.detach() for name, p in self.model.named_parameters()}
+        return self.update(parameters, gradients, self.state, rates, self.count, self.settings)
 
     def tensors(self) -> dict[str, Tensor]:
         """All state under unique names."""

@@ -83,6 +83,7 @@ class FinetuningSettings(BaseModel):
     dev_items: int = Field(500, ge=1, description="Dev pairs (or segments) used for stopping and for the learning rate.")
     length: int = Field(64, ge=4, description="Longest source or target, in tokens; longer ones are cut.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate.")
+    shapes: int = Field(3, ge=1, le=8, description="On a GPU: how many sequence widths batches may have; each is compiled.")
     group: int = Field(0, ge=0, description="Most replicas trained at once; 0: all on a GPU, as many as suit the cache on a CPU.")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="Type of computation (parameters stay fp32); auto: bf16 on a GPU, fp32 on a CPU."

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from transferlaws.model.loss import linear_cross_entropy, token_losses
-from transferlaws.model.transformer import NO_DROPOUT, Transformer
+from transferlaws.model.transformer import Dropping, Transformer, no_dropout
 from transferlaws.seeding import seed_for
+from transferlaws.training.graphs import GraphedStep
 from transferlaws.training.optimisers import Optimiser
 
 
@@ -28,18 +29,25 @@ def compute_type(precision: str, device: torch.device) -> torch.dtype:
 
 
 class Dropout:
-    """Masks that depend on (seed of a data stream, step) alone: the same in any company, after a resume, in any part of a batch."""
+    """Masks that depend on (seed of a data stream, step, place in the model) alone: the same in any company, in any part of a
+    batch, and after a resume.
+    """
 
     def __init__(self, rate: float, seeds: Sequence[int], step: int, streams: Tensor, rows: slice, batch: int) -> None:
-        self.rate, self.streams, self.rows, self.batch = rate, streams, rows, batch
-        self.randoms = [torch.Generator(streams.device).manual_seed(seed_for(seed, "dropout", step)) for seed in seeds]
+        self.rate, self.seeds, self.step, self.streams, self.rows, self.batch = rate, seeds, step, streams, rows, batch
+        self.place = 0
 
     def __call__(self, x: Tensor) -> Tensor:
-        """X (R, B, ...) with entries dropped, the others divided by 1 - rate."""
-        shape = (self.batch, *x.shape[2:])
-        keep = 1 - self.rate
-        masks = [torch.empty(shape, dtype=x.dtype, device=x.device).bernoulli_(keep, generator=g)[self.rows] for g in self.randoms]
-        return x * torch.stack(masks).div_(keep).index_select(0, self.streams)
+        """Drop entries of x (R, B, T, width) and divide the others by 1 - rate."""
+        self.place += 1
+        # position by position: a longer batch (another replica's, say) draws the same masks and then some more
+        shape = (x.shape[2], self.batch, x.shape[3])
+        masks = [torch.rand(shape, generator=self._random(seed), device=x.device) < 1 - self.rate for seed in self.seeds]
+        kept = torch.stack(masks)[:, :, self.rows].transpose(1, 2).to(x.dtype).div_(1 - self.rate)
+        return x * kept.index_select(0, self.streams)
+
+    def _random(self, seed: int) -> torch.Generator:
+        return torch.Generator(self.streams.device).manual_seed(seed_for(seed, "dropout", self.step, self.place))
 
 
 class Step:
@@ -51,6 +59,7 @@ class Step:
     def __init__(self, model: Transformer, optimiser: Optimiser, dropout: float) -> None:
         self.model, self.optimiser, self.dropout = model, optimiser, dropout
         self.parts = 1
+        self.graphed = GraphedStep(model, optimiser, dropout) if model.embedding.is_cuda else None
 
     def __call__(
         self,
@@ -65,35 +74,45 @@ class Step:
         """Source (streams, B, S), target (streams, B, T) ids; rates (R,). Returns losses (R,), nats/token, and gradient norms."""
         while True:
             try:
-                loss = self._gradients(source, target, streams, seeds, step)
+                if self.graphed is not None:
+                    return self.graphed(source, target, streams, rates, seed_for(seeds[0], "dropout", step), self.parts)
+                loss, gradients = self._gradients(source, target, streams, seeds, step)
                 break
             except torch.cuda.OutOfMemoryError:
                 if self.parts >= target.shape[1]:
                     raise
                 self.parts *= 2
-                self.model.zero_grad(set_to_none=True)
-                torch.cuda.empty_cache()
-        return loss, self.optimiser.step(rates)
+                if self.graphed is not None:
+                    self.graphed.clear()
+        return loss, self.optimiser.step(gradients, rates)
 
-    def _gradients(self, source: np.ndarray | None, target: np.ndarray, streams: Tensor, seeds: Sequence[int], step: int) -> Tensor:
-        counts = (target != 0).sum((1, 2))  # (streams,)
-        total = torch.zeros(len(streams), device=streams.device)
+    def forget_graphs(self) -> None:
+        """Call after the model's replicas have changed."""
+        if self.graphed is not None:
+            self.graphed.clear()
+
+    def _gradients(
+        self, source: np.ndarray | None, target: np.ndarray, streams: Tensor, seeds: Sequence[int], step: int
+    ) -> tuple[Tensor, list[Tensor]]:
+        counts = torch.from_numpy((target != 0).sum((1, 2)))[streams].unsqueeze(1)
+        parameters = list(self.model.parameters())
+        total, gradients = torch.zeros(len(streams)), None
         batch = target.shape[1]
         size = -(-batch // self.parts)
         for start in range(0, batch, size):
             rows = slice(start, min(start + size, batch))
-            drop = Dropout(self.dropout, seeds, step, streams, rows, batch) if self.dropout else NO_DROPOUT
+            drop = Dropout(self.dropout, seeds, step, streams, rows, batch) if self.dropout else no_dropout
             hidden, ids, real = _real_hidden(
                 self.model, None if source is None else source[:, rows], target[:, rows], streams, drop
             )
-            weight = real / torch.from_numpy(counts).to(real)[streams].unsqueeze(1)
-            loss = linear_cross_entropy(hidden, self.model.head, ids, weight)
-            loss.sum().backward()
+            loss = linear_cross_entropy(hidden, self.model.head, ids, real / counts)
+            more = torch.autograd.grad(loss.sum(), parameters)
+            gradients = list(more) if gradients is None else [old.add_(new) for old, new in zip(gradients, more, strict=True)]
             total += loss.detach()
-        return total
+        return total, gradients
 
 
-def _real_hidden(model: Transformer, source: np.ndarray | None, target: np.ndarray, streams: Tensor, drop) -> tuple:
+def _real_hidden(model: Transformer, source: np.ndarray | None, target: np.ndarray, streams: Tensor, drop: Dropping) -> tuple:
     """Hidden states (R, N, D) at the real target positions, their ids (R, N), and 1 or 0 (R, N) for real or filled up."""
     device = streams.device
     moved = torch.from_numpy(target).to(device)
@@ -113,7 +132,7 @@ def summed_losses(model: Transformer, source: np.ndarray | None, target: np.ndar
     """Cross-entropy of one batch in every replica: nats summed over each row's real tokens, (R, B); ids (B, S) and (B, T)."""
     streams = torch.zeros(model.replicas, dtype=torch.long, device=model.embedding.device)
     source = None if source is None else source[None]
-    hidden, ids, real = _real_hidden(model, source, target[None], streams, NO_DROPOUT)
+    hidden, ids, real = _real_hidden(model, source, target[None], streams, no_dropout)
     losses = token_losses(hidden, model.head, ids) * real
     owner = torch.from_numpy(np.nonzero(target)[0]).to(losses.device)  # rows of the real positions, in order
     return torch.zeros(model.replicas, len(target), device=losses.device).index_add_(1, owner, losses)

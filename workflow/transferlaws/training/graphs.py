@@ -1,0 +1,154 @@
+"""A training step on a GPU: compiled layers and optimiser, the whole step captured in one CUDA graph per batch shape.
+
+Small models are bound by the launching of kernels. A graph launches a whole step at once, and compiled layers need fewer kernels.
+Only the two layer functions, the loss and the optimiser are compiled, each once per shape, however many layers there are.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from transferlaws.model.loss import linear_cross_entropy, row_gradient
+from transferlaws.model.transformer import Layers, Transformer, decoder_layer, encoder_layer, no_dropout
+from transferlaws.training.optimisers import Optimiser, update
+
+SHAPES = 64  # compiled forms of one function kept; the default of 8 falls back to slow code without a word
+
+
+class Inputs(NamedTuple):
+    """Device buffers that a captured step reads."""
+
+    source: Tensor | None  # (streams, B, S)
+    target: Tensor  # (streams, B, T)
+    streams: Tensor  # (R,)
+    rates: Tensor  # (R,)
+
+
+class Captured(NamedTuple):
+    """A graph with its inputs and outputs."""
+
+    graph: "torch.cuda.CUDAGraph"
+    inputs: Inputs
+    loss: Tensor  # (R,)
+    norm: Tensor  # (R,)
+
+
+def compiled_layers(dropout: float) -> tuple[Layers, Callable]:
+    """Compiled layer functions and the dropout they contain, which is also for use outside them."""
+    drop = partial(functional.dropout, p=dropout) if dropout else no_dropout
+
+    def encoder(x: Tensor, bias: Tensor, layer: NamedTuple, heads: int, _: object) -> Tensor:
+        return encoder_layer(x, bias, layer, heads, drop)
+
+    def decoder(
+        x: Tensor, bias: Tensor, encoded: Tensor | None, source_bias: Tensor | None, layer: NamedTuple, heads: int, _: object
+    ) -> Tensor:
+        return decoder_layer(x, bias, encoded, source_bias, layer, heads, drop)
+
+    return Layers(compiled(encoder), compiled(decoder)), drop
+
+
+def compiled(function: Callable) -> Callable:
+    """Static shapes, no graph breaks."""
+    return torch.compile(function, dynamic=False, fullgraph=True)
+
+
+def static_loss(
+    model: Transformer, source: Tensor | None, target: Tensor, streams: Tensor, count: Tensor, drop: Callable, rows: Callable
+) -> Tensor:
+    """Losses (R,) over all positions, padding at weight 0: no shape depends on values, so it can be captured.
+
+    `count` (streams,): real target tokens of the whole batch, of which `target` may be a part.
+    """
+    chosen = target[streams]
+    hidden = model(None if source is None else source[streams], chosen, drop)
+    weight = (chosen != 0).flatten(1) / count[streams].unsqueeze(1)
+    return linear_cross_entropy(hidden.flatten(1, 2), model.head, chosen.flatten(1), weight, rows)
+
+
+class GraphedStep:
+    """The first step of a shape runs as it is, which compiles it; the second is captured; from then on the graph is replayed."""
+
+    def __init__(self, model: Transformer, optimiser: Optimiser, dropout: float, *, compile_code: bool = True) -> None:
+        torch._dynamo.config.recompile_limit = SHAPES
+        self.model, self.optimiser, self.rows = model, optimiser, row_gradient
+        self.layers, self.drop = Layers(), partial(functional.dropout, p=dropout) if dropout else no_dropout
+        if compile_code:
+            self.layers, self.drop = compiled_layers(dropout)
+            self.rows = compiled(row_gradient)
+            optimiser.update = compiled(update)
+        self.stream = torch.cuda.Stream()
+        self.pool = torch.cuda.graph_pool_handle()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the graphs: the replicas, or the number of parts, have changed."""
+        self.graphs: dict[tuple, Captured | None] = {}
+        torch.cuda.empty_cache()
+
+    def __call__(
+        self, source: np.ndarray | None, target: np.ndarray, streams: Tensor, rates: Tensor, seed: int, parts: int
+    ) -> tuple[Tensor, Tensor]:
+        """One step; as `Step`. The tensors returned are overwritten by the next step of the same shape."""
+        key = (target.shape, None if source is None else source.shape, len(streams), parts)
+        torch.cuda.manual_seed(seed)
+        if key not in self.graphs:
+            inputs = Inputs(None if source is None else _moved(source), _moved(target), streams.clone(), rates.clone())
+            self.stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.stream):
+                loss, norm = self._step(inputs, parts)
+            torch.cuda.current_stream().wait_stream(self.stream)
+            self.graphs[key] = None
+            return loss, norm
+        captured = self.graphs[key]
+        if captured is None:
+            captured = self.graphs[key] = self._capture(source, target, streams, rates, parts)
+        if source is not None:
+            captured.inputs.source.copy_(_moved(source), non_blocking=True)
+        captured.inputs.target.copy_(_moved(target), non_blocking=True)
+        captured.inputs.streams.copy_(streams)
+        captured.inputs.rates.copy_(rates)
+        captured.graph.replay()
+        return captured.loss, captured.norm
+
+    def _capture(self, source: np.ndarray | None, target: np.ndarray, streams: Tensor, rates: Tensor, parts: int) -> Captured:
+        inputs = Inputs(None if source is None else _moved(source), _moved(target), streams.clone(), rates.clone())
+        graph = torch.cuda.CUDAGraph()
+        torch.cuda.synchronize()
+        with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
+            loss, norm = self._step(inputs, parts)
+        return Captured(graph, inputs, loss, norm)
+
+    def _step(self, inputs: Inputs, parts: int) -> tuple[Tensor, Tensor]:
+        eager, self.model.layers = self.model.layers, self.layers
+        try:
+            loss, gradients = gradients_in_parts(self.model, inputs, parts, self.drop, self.rows)
+        finally:
+            self.model.layers = eager
+        return loss, self.optimiser.step(gradients, inputs.rates)
+
+
+def gradients_in_parts(
+    model: Transformer, inputs: Inputs, parts: int, drop: Callable, rows: Callable
+) -> tuple[Tensor, list[Tensor]]:
+    """Losses (R,) and the gradients of their sum, the batch taken in `parts`."""
+    count = (inputs.target != 0).sum((1, 2))
+    parameters = list(model.parameters())
+    total, gradients = None, None
+    pieces = inputs.target.chunk(parts, dim=1)
+    sources = [None] * len(pieces) if inputs.source is None else inputs.source.chunk(parts, dim=1)
+    for source, target in zip(sources, pieces, strict=True):
+        loss = static_loss(model, source, target, inputs.streams, count, drop, rows)
+        more = torch.autograd.grad(loss.sum(), parameters)
+        gradients = list(more) if gradients is None else [old + new for old, new in zip(gradients, more, strict=True)]
+        total = loss.detach() if total is None else total + loss.detach()
+    return total, gradients
+
+
+def _moved(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(array).pin_memory().to("cuda", non_blocking=True)
