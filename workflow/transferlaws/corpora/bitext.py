@@ -45,7 +45,7 @@ def build(name: str, settings: BitextSettings, cache: Path, output: Path) -> dic
     cleaner = Cleaner(settings.cleaning, list(settings.languages))
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=output, prefix=".scratch.")))
-        provenance, pairs = sources.pairs(settings, sources.Places(cache, scratch))
+        provenance, pairs = sources.pairs(settings, sources.Context(cache, scratch, cleaner.removed))
         buckets = stack.enter_context(Buckets(scratch))
         read = _fill(buckets, pairs, cleaner, name)
         with ExitStack() as files:

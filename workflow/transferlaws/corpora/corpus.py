@@ -47,7 +47,7 @@ def build(name: str, settings: CorpusSettings, against: list[Path], cache: Path,
     splits = {"train": 0, "valid": 0}
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=output, prefix=".scratch.")))
-        provenance, documents = sources.documents(settings, sources.Places(cache, scratch, bitext))
+        provenance, documents = sources.documents(settings, sources.Context(cache, scratch, cleaner.removed, bitext))
         buckets = stack.enter_context(Buckets(scratch))
         read = _fill(buckets, documents, cleaner, check, name)
         writer = stack.enter_context(ItemWriter(output / FILE))

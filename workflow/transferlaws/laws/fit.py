@@ -26,7 +26,6 @@ class Solution:
     objective: Array  # (B,) summed Huber loss
     gradient_norm: Array  # (B,) norm of the free gradient in units of the objective's own curvature, see `minimise`
     converged: NDArray[np.bool_]  # (B,)
-    iterations: int
 
 
 @dataclass(frozen=True)
@@ -89,8 +88,7 @@ def minimise(
     values, weight = log_values, weights
     residuals, jacobian, current = loss(values, theta, weight)
     objective[:] = current
-    done = 0
-    for done in range(1, iterations + 1):
+    for _ in range(iterations):
         gradient, hessian, irls = _derivatives(residuals, jacobian, weight, delta)
         here = theta[active]
         stuck = held | ((here <= form.lower) & (gradient > 0)) | ((here >= form.upper) & (gradient < 0))
@@ -119,7 +117,7 @@ def minimise(
         if not keep.all():
             active, residuals, jacobian, current = active[keep], residuals[keep], jacobian[keep], current[keep]
             values, weight = values[keep], None if weight is None else weight[keep]
-    return Solution(theta, objective, decrement, converged, done)
+    return Solution(theta, objective, decrement, converged)
 
 
 def _derivatives(residuals: Array, jacobian: Array, weights: Array | None, delta: float) -> tuple[Array, Array, Array]:

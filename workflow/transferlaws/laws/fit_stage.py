@@ -4,8 +4,11 @@ import argparse
 
 import transferlaws
 from transferlaws.files import sha256, write_json
-from transferlaws.laws.estimate import delta_of, fit_groups
+from transferlaws.laws.effective_data import fit_effective_data
+from transferlaws.laws.estimate import fit_groups
+from transferlaws.laws.protocols import resolve
 from transferlaws.laws.registry import LAWS
+from transferlaws.laws.report import report
 from transferlaws.laws.settings import FitSettings, parse
 from transferlaws.laws.table import groups_of, metrics_of, read_measurements
 
@@ -24,15 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Fit the law and write its JSON."""
     law = LAWS[arguments.law]
-    settings = parse(FitSettings, arguments.settings)
+    settings = resolve(law, parse(FitSettings, arguments.settings))
     table = read_measurements(arguments.measurements)
-    columns = tuple(settings.columns or law.form.columns)
-    held_out = law.held_out_rungs if settings.held_out_rungs is None else settings.held_out_rungs
     groups = [
         group
         for metric in metrics_of(table, law, settings.metrics)
-        for group in groups_of(table, law=law, metric=metric, columns=columns, held_out_rungs=held_out)
+        for group in groups_of(table, law=law, metric=metric, settings=settings)
     ]
+    fitted = (fit_effective_data if law.form.name == "effective-data" else fit_groups)(groups, law=law, settings=settings)
     write_json(
         arguments.output,
         {
@@ -40,13 +42,13 @@ def run(arguments: argparse.Namespace) -> None:
             "law": law.form.name,
             "equation": law.form.equation,
             "source": law.form.source,
-            "protocol": {**settings.model_dump(), "delta": delta_of(law, settings), "held_out_rungs": held_out},
+            "protocol": settings.model_dump(),
             "provenance": {
                 "version": transferlaws.__version__,
                 "measurements": str(arguments.measurements),
                 "measurements_sha256": sha256(arguments.measurements),
                 "seed": settings.seed,
             },
-            "fits": fit_groups(groups, law=law, settings=settings),
+            "fits": [report(result, law=law, settings=settings) for result in fitted],
         },
     )

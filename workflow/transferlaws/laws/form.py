@@ -21,10 +21,17 @@ class Parameter:
     name: str
     unit: str
     internal: int | None = None
-    """Index of the internal parameter that is a monotone function of this one alone, if there is one: it can be profiled."""
+    """Index of the internal parameter of which this one is a multiple: it can be profiled."""
     lower: float = -np.inf
     upper: float = np.inf
     """Values at which the parameter leaves the law: an interval that reaches one of them is unbounded on that side."""
+    derived: bool = False
+    """Not a parameter of the equation, but a function of its parameters that data pin down better, or that answers a question."""
+
+    @property
+    def profiled(self) -> bool:
+        """Whether it is an asymptote or a gap, whose interval is also read off its profile."""
+        return self.internal is not None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ Log values are modelled as law + run effect + residual. The run effect, common t
 a whole curve; the residual holds what a seed does to one rung, and any lack of fit. Both are estimated by fitting constants
 (Henderson's method III: unbiased, for unbalanced tables too) and drawn from their generalised fiducial distribution
 (Weerahandi 1993): sums of squares divided by chi-square draws. In a linear model with balanced data the intervals that follow are
-exactly Student's, with seeds - 1 degrees of freedom where the run effect matters: with two or three seeds that is the honest answer.
+exactly Student's, with seeds - 1 degrees of freedom where the run effect matters: the honest answer with two or three seeds.
 """
 
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ class NoiseEvidence:
 
 def gather(*, residuals: Array, jacobian: Array, runs: Array) -> NoiseEvidence:
     """Evidence of one curve: least-squares residuals (n,), free columns of the jacobian (n, p), run index (n,)."""
-    indicators = (runs[:, None] == np.unique(runs)[None, :]).astype(float)
+    indicators = indicators_of(runs)
     law = basis_of(jacobian)
     both = basis_of(np.hstack([jacobian, indicators]))
     leftover = residuals - both @ (both.T @ residuals)
@@ -74,12 +74,17 @@ def gather(*, residuals: Array, jacobian: Array, runs: Array) -> NoiseEvidence:
     run_freedom = both.shape[1] - law.shape[1]
     residual_freedom = len(residuals) - both.shape[1]
     return NoiseEvidence(
-        run_squares=float(explained @ explained - leftover @ leftover) if run_freedom else 0.0,
+        run_squares=max(0.0, float(explained @ explained - leftover @ leftover)) if run_freedom else 0.0,
         run_freedom=run_freedom,
         run_weight=float((free_indicators**2).sum()) if run_freedom else 0.0,
         residual_squares=float(leftover @ leftover) if residual_freedom else 0.0,
         residual_freedom=residual_freedom,
     )
+
+
+def indicators_of(index: Array) -> Array:
+    """One column of zeros and ones for each distinct value of index (n,)."""
+    return (index[:, None] == np.unique(index)[None, :]).astype(float)
 
 
 def basis_of(columns: Array) -> Array:

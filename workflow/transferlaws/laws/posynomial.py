@@ -80,9 +80,15 @@ class Posynomial(Form):
         self.upper = np.array([np.inf] * count + [EXPONENT_MAXIMUM] * len(exponents))
         self.parameters = (
             *(Parameter(t.coefficient, t.unit, None if t.powers else k, lower=0.0) for k, t in enumerate(terms)),
-            *(Parameter(e, "1", count + m, lower=0.0, upper=EXPONENT_MAXIMUM) for m, e in enumerate(exponents)),
+            *(Parameter(e, "1", lower=0.0, upper=EXPONENT_MAXIMUM) for e in exponents),
             *(
-                Parameter(f"{t.coefficient}_at_reference", "unit of the value", k, lower=0.0)
+                Parameter(
+                    f"{t.coefficient}_at_reference",
+                    "unit of the value",
+                    k if t.coefficient == "G" else None,
+                    lower=0.0,
+                    derived=True,
+                )
                 for k, t in enumerate(terms)
                 if t.powers
             ),
@@ -103,14 +109,14 @@ class Posynomial(Form):
         coefficients = theta[:, :count]
         basis = self._basis(theta[:, count:], design)
         total = (basis * coefficients[:, None, :]).sum(axis=-1)
+        jacobian = np.zeros((*total.shape, theta.shape[1]))
         with np.errstate(divide="ignore", invalid="ignore"):
             log = np.log(total)
-            jacobian = np.zeros((*total.shape, theta.shape[1]))
             basis /= total[..., None]
-        jacobian[:, :, :count] = basis
-        for k, term in enumerate(self.terms):
-            for j, e in term.powers:
-                jacobian[:, :, count + e] -= basis[:, :, k] * coefficients[:, k, None] * design.logs[:, j]
+            jacobian[:, :, :count] = basis
+            for k, term in enumerate(self.terms):
+                for j, e in term.powers:
+                    jacobian[:, :, count + e] -= basis[:, :, k] * coefficients[:, k, None] * design.logs[:, j]
         jacobian[~np.isfinite(log)] = 0.0
         return log, jacobian
 

@@ -36,9 +36,9 @@ class ScoreLog(Form):
     parameters = (
         Parameter("ln_A", "1"),
         Parameter("alpha", "1"),
-        Parameter("beta", "1", 2, lower=1 / CURVATURE_MAXIMUM, upper=np.inf),
-        Parameter("score_at_reference", "unit of the score", 0, lower=0.0),
-        Parameter("elasticity_at_reference", "1", 1, lower=-20.0, upper=20.0),
+        Parameter("beta", "1", lower=1 / CURVATURE_MAXIMUM, upper=np.inf),
+        Parameter("score_at_reference", "unit of the score", lower=0.0, derived=True),
+        Parameter("elasticity_at_reference", "1", lower=-20.0, upper=20.0, derived=True),
     )
 
     def log_prediction(self, theta: Array, design: Design) -> tuple[Array, Array]:  # noqa: D102
@@ -124,20 +124,35 @@ SCORE_FROM_LOSS = LogLinear(
     columns=("cross_entropy",),
     logarithmic=False,
     signs=(-1.0,),
-    parameters=(Parameter("C", "unit of the score", lower=0.0), Parameter("k", "token/nat", 1)),
+    parameters=(Parameter("C", "unit of the score", lower=0.0), Parameter("k", "token/nat")),
     minimum_distinct=(3,),
 )
-EFFECTIVE_DATA = LogLinear(
-    name="effective-data",
-    equation="D_T = k * D_F^alpha * N^beta",
-    source="Hernandez et al. 2021 (arXiv 2102.01293), eq. 1.1",
-    columns=("finetuning_size", "parameters_non_embedding"),
-    logarithmic=True,
-    signs=(1.0, 1.0),
-    parameters=(
-        Parameter("k", "finetuning_unit^(1 - alpha) / parameters^beta", lower=0.0),
-        Parameter("alpha", "1", 1),
-        Parameter("beta", "1", 2),
-    ),
-    minimum_distinct=(2, 2),
-)
+
+
+class EffectiveData(LogLinear):
+    """`D_T = k * D_F^alpha * N^beta`, with what ten times the data is worth in model size."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            name="effective-data",
+            equation="D_T = k * D_F^alpha * N^beta",
+            source="Hernandez et al. 2021 (arXiv 2102.01293), eq. 1.1",
+            columns=("finetuning_size", "parameters_non_embedding"),
+            logarithmic=True,
+            signs=(1.0, 1.0),
+            parameters=(
+                Parameter("k", "finetuning_unit^(1 - alpha) / parameters^beta", lower=0.0),
+                Parameter("alpha", "1"),
+                Parameter("beta", "1"),
+                Parameter("model_size_for_10x_data", "times N", lower=0.0, derived=True),
+            ),
+            minimum_distinct=(2, 2),
+        )
+
+    def natural(self, theta: Array, design: Design) -> Array:  # noqa: D102
+        # 10 times D_F and 10^(alpha / beta) times N transfer the same data (section 6.3)
+        with np.errstate(divide="ignore", over="ignore"):
+            return np.column_stack([super().natural(theta, design), 10 ** (theta[:, 1] / theta[:, 2])])
+
+
+EFFECTIVE_DATA = EffectiveData()

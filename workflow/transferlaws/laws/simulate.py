@@ -1,4 +1,4 @@
-"""Measurement tables drawn from a law with known parameters: for tests, coverage, and trying a study's design before paying for it."""
+"""Measurement tables drawn from a law with known parameters: for tests, coverage, and trying out a study before paying for it."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -96,3 +96,33 @@ def measurements(
     table["finetuning_unit"] = "pairs"
     table["status"] = "ok"
     return table
+
+
+def transfer_measurements(
+    *,
+    parameters: Array,
+    kaplan: Array,
+    model_sizes: Array,
+    finetuning_sizes: Array,
+    scratch_sizes: Array,
+    seeds: int = 3,
+    noise: Noise,
+    generator: np.random.Generator,
+) -> pd.DataFrame:
+    """A measurement table in which D_T = k D_F^alpha N^beta: losses of from-scratch and of fine-tuned models.
+
+    From-scratch losses follow Kaplan's law with (N_c, D_c, alpha_N, alpha_D); a fine-tuned model has the loss of a from-scratch
+    model that was given D_F + D_T.
+    """
+    k, alpha, beta = parameters
+    rows = []
+    for size, seed in product(model_sizes, range(1, seeds + 1)):
+        rows += [(size, seed, "scratch", 0, data, data) for data in scratch_sizes]
+        rows += [(size, seed, "text", 1e9, data, data + k * data**alpha * size**beta) for data in finetuning_sizes]
+    columns = ["parameters_non_embedding", "seed", "mixture", "pretraining_tokens", "finetuning_size", "effective"]
+    table = pd.DataFrame(rows, columns=columns)
+    log_truth = np.log(EQUATIONS["kaplan"](kaplan, table.parameters_non_embedding.to_numpy(), table.effective.to_numpy()))
+    runs = table.groupby(["parameters_non_embedding", "mixture", "seed"]).ngroup().to_numpy()
+    table["cross_entropy"] = np.exp(draw(log_truth=log_truth, runs=runs, noise=noise, generator=generator))
+    table["model"] = "n" + table.parameters_non_embedding.map("{:g}".format)
+    return table.drop(columns="effective").assign(task="python", finetuning_unit="characters", status="ok")

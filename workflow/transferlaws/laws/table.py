@@ -8,8 +8,10 @@ import pandas as pd
 
 from transferlaws.errors import UserError
 from transferlaws.laws.registry import Law
+from transferlaws.laws.settings import FitSettings
 
 KEY = ("task", "model", "mixture", "finetuning_size", "finetuning_unit", "seed", "pretraining_tokens")
+NAMES = ("study", "task", "kind", "model", "mixture", "finetuning_unit", "test_sha256", "status")
 SCORES = {"bleu": "0-100", "chrf": "0-100", "comet": "0-1", "rouge": "0-1"}
 LOSSES = {
     "cross_entropy": "nats/token",
@@ -33,6 +35,8 @@ class Group:
     scale: str
     columns: tuple[str, ...]
     points: pd.DataFrame
+    extras: tuple[str, ...] = ()
+    """Further columns of `points` that belong into a report."""
 
 
 def read_measurements(path: str | Path) -> pd.DataFrame:
@@ -43,6 +47,9 @@ def read_measurements(path: str | Path) -> pd.DataFrame:
     """
     try:
         table = pd.read_csv(path)
+        # names are text as they stand: a mixture may be called NA or 1
+        names = pd.read_csv(path, usecols=lambda column: column in NAMES, dtype=str, keep_default_na=False)
+        table[names.columns] = names.where(names != "")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file. Give a CSV table with the columns {', '.join(KEY)} and a metric.") from None
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
@@ -113,11 +120,13 @@ def metrics_of(table: pd.DataFrame, law: Law, chosen: list[str] | None) -> list[
     return found
 
 
-def groups_of(table: pd.DataFrame, *, law: Law, metric: str, columns: tuple[str, ...], held_out_rungs: int) -> list[Group]:
+def groups_of(table: pd.DataFrame, *, law: Law, metric: str, settings: FitSettings) -> list[Group]:
     """Cut a validated table into the law's curves.
 
-    Rows with D_p = 0 are the baseline of every curve of their task, model and D_f where the law's x includes D_p.
+    `settings` are resolved (`protocols.resolve`). Rows with D_p = 0 are the baseline of every curve of their task, model and D_f
+    where the law's x includes D_p.
     """
+    columns = tuple(settings.columns)
     for column in columns:
         if column not in table.columns:
             raise UserError(f"{law.form.name}: the table has no column {column}, an x of {law.form.equation}.")
@@ -134,7 +143,7 @@ def groups_of(table: pd.DataFrame, *, law: Law, metric: str, columns: tuple[str,
             if name not in ("mixture", "pretraining_tokens"):
                 baseline = baseline[baseline[name] == value]
         points = _points(pd.concat([rows, baseline]), metric, columns, baseline.index)
-        points = _hold_out(points, law, columns, held_out_rungs)
+        points = _hold_out(points, law, columns, settings)
         named = {k: v.item() if isinstance(v, np.generic) else v for k, v in named.items()}
         scale = {**SCORES, **LOSSES}[metric]
         groups.append(Group(named, metric, scale, columns, points))
@@ -157,7 +166,16 @@ def _one_way_of_measuring(table: pd.DataFrame, metric: str) -> None:
 
 def _points(rows: pd.DataFrame, metric: str, columns: tuple[str, ...], baseline: pd.Index) -> pd.DataFrame:
     noise = rows[f"{metric}_noise"].fillna(0.0) if f"{metric}_noise" in rows.columns else 0.0
-    points = pd.DataFrame({"row": rows.row, "seed": rows.seed, "mixture": rows.mixture, "value": rows[metric], "noise": noise})
+    points = pd.DataFrame(
+        {
+            "row": rows.row,
+            "seed": rows.seed,
+            "mixture": rows.mixture,
+            "rung": rows.pretraining_tokens,
+            "value": rows[metric],
+            "noise": noise,
+        }
+    )
     for column in columns:
         points[column] = rows[column]
     trajectory = rows[["model", "mixture", "seed"]].astype(str).agg("/".join, axis=1)
@@ -180,10 +198,11 @@ def _points(rows: pd.DataFrame, metric: str, columns: tuple[str, ...], baseline:
     return points.sort_values([*columns, "seed", "row"]).reset_index(drop=True)
 
 
-def _hold_out(points: pd.DataFrame, law: Law, columns: tuple[str, ...], wanted: int) -> pd.DataFrame:
+def _hold_out(points: pd.DataFrame, law: Law, columns: tuple[str, ...], settings: FitSettings) -> pd.DataFrame:
     """Mark the largest rungs as held out, as many as leave the law with its smallest number of rungs."""
     fit = points.role == "fit"
     rungs = np.sort(points[columns[0]][fit].unique())
+    wanted = settings.held_out_rungs if settings.fitted_rungs is None else len(rungs) - settings.fitted_rungs
     count = max(0, min(wanted, len(rungs) - law.form.minimum_distinct[0]))
     if count:
         held = fit & points[columns[0]].isin(rungs[-count:])

@@ -11,7 +11,9 @@ import numpy as np
 
 from transferlaws.laws.fit import PointFit, minimise
 from transferlaws.laws.form import Array, Design, Form
-from transferlaws.laws.noise import NoiseEvidence, gather
+from transferlaws.laws.noise import NoiseEvidence, gather, indicators_of
+
+PROFILE_POINTS = 41
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,32 @@ class Sample:
     noise: Array  # (n,) standard deviation of the log value over test sets
 
 
-def evidence_of(*, form: Form, design: Design, log_values: Array, runs: Array, start: Array) -> NoiseEvidence:
-    """Noise evidence of one curve from the least-squares fit (the Huber fit's residuals are not its minimum)."""
-    least = minimise(form=form, design=design, log_values=log_values, start=start[None], delta=np.inf)
-    log, jacobian = form.log_prediction(least.theta, design)
-    free = (least.theta[0] > form.lower) & (least.theta[0] < form.upper)
+@dataclass(frozen=True)
+class Bootstrap:
+    """Refits of data sets drawn around the estimate; of length 0 where the noise cannot be estimated."""
+
+    thetas: Array  # (B, P) internal parameters
+    log_values: Array  # (B, n) or (n,)
+    weights: Array | None  # (B, n) of resampled runs
+    objective: Array  # (B,)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The objective with one internal parameter held at each of `values` and the others at their best."""
+
+    values: Array  # (m,)
+    objective: Array  # (m,)
+    threshold: float
+    low: float
+    high: float
+    """Ends of {objective <= threshold}; infinite where the objective stays below up to the last value tried."""
+
+
+def evidence_of(*, form: Form, design: Design, log_values: Array, runs: Array, theta: Array) -> NoiseEvidence:
+    """Noise evidence of one curve at its least-squares fit theta, (1, P) (the Huber fit's residuals are not smallest)."""
+    log, jacobian = form.log_prediction(theta, design)
+    free = (theta[0] > form.lower) & (theta[0] < form.upper)
     return gather(residuals=log_values - log[0], jacobian=jacobian[0][:, free], runs=runs)
 
 
@@ -44,22 +67,23 @@ def bootstrap(
     count: int,
     resampling: str,
     generator: np.random.Generator,
-) -> Array:
-    """Internal parameters of `count` refits, shape (count, P), each started at the estimate.
-
-    Empty, (0, P), where the noise cannot be estimated: no residual degrees of freedom.
-    """
-    start = np.repeat(fit.theta[None], count, axis=0)
+) -> Bootstrap:
+    """Fit `count` drawn data sets, each started at the estimate."""
+    weights = None
     if resampling == "runs":
         _, runs = np.unique(sample.runs, return_inverse=True)
         draws = generator.multinomial(runs.max() + 1, np.full(runs.max() + 1, 1 / (runs.max() + 1)), size=count)
         weights = draws[:, runs].astype(float)
-        return minimise(form=form, design=design, log_values=log_values, start=start, delta=delta, weights=weights).theta
-    if evidence.residual_freedom == 0:
-        return np.empty((0, form.size))
-    centre = form.log_prediction(fit.theta[None], design)[0]
-    noise = draw_noise(runs=sample.runs, test_noise=sample.noise, evidence=evidence, count=count, generator=generator)
-    return minimise(form=form, design=design, log_values=centre + noise, start=start, delta=delta).theta
+    elif evidence.residual_freedom == 0:
+        return Bootstrap(np.empty((0, form.size)), np.empty((0, len(log_values))), None, np.empty(0))
+    else:
+        centre = form.log_prediction(fit.theta[None], design)[0]
+        log_values = centre + draw_noise(
+            runs=sample.runs, test_noise=sample.noise, evidence=evidence, count=count, generator=generator
+        )
+    start = np.repeat(fit.theta[None], count, axis=0)
+    solution = minimise(form=form, design=design, log_values=log_values, start=start, delta=delta, weights=weights)
+    return Bootstrap(solution.theta, log_values, weights, solution.objective)
 
 
 def draw_noise(*, runs: Array, test_noise: Array, evidence: NoiseEvidence, count: int, generator: np.random.Generator) -> Array:
@@ -67,7 +91,7 @@ def draw_noise(*, runs: Array, test_noise: Array, evidence: NoiseEvidence, count
     names, index = np.unique(runs, return_inverse=True)
     run_deviation, residual_deviation, shrinkage = evidence.draw(generator, count)
     residual = generator.standard_normal((count, len(runs)))
-    means = (residual @ (index[:, None] == np.arange(len(names)))) / np.bincount(index)
+    means = (residual @ indicators_of(index)) / np.bincount(index)
     residual -= ((1 - shrinkage)[:, None] * means)[:, index]
     effect = generator.standard_normal((count, len(names)))[:, index]
     shared = generator.standard_normal((count, 1)) * test_noise
@@ -75,8 +99,58 @@ def draw_noise(*, runs: Array, test_noise: Array, evidence: NoiseEvidence, count
 
 
 def interval(draws: Array, level: float) -> tuple[Array, Array]:
-    """Central percentiles over axis 0; draws that are infinite count as beyond any bound."""
+    """Central percentiles over axis 0, NaN without draws; draws that are infinite count as beyond any bound."""
+    if not len(draws):
+        return np.full(draws.shape[1:], np.nan), np.full(draws.shape[1:], np.nan)
     tail = 100 * (1 - level) / 2
     low = np.percentile(draws, tail, axis=0, method="nearest")
     high = np.percentile(draws, 100 - tail, axis=0, method="nearest")
     return low, high
+
+
+def profile(
+    *, form: Form, design: Design, log_values: Array, fit: PointFit, draws: Bootstrap, delta: float, index: int, level: float
+) -> Profile:
+    """Profile of an internal parameter, with the threshold that the bootstrap gives it.
+
+    In every drawn data set the estimate is the truth: the share `level` of the objective's excess at the truth over its own
+    minimum is the threshold. With independent normal errors and least squares that is the F quantile; here it also knows run
+    effects, the Huber loss and boundaries.
+    """
+    count = len(draws.thetas)
+    held = minimise(
+        form=form,
+        design=design,
+        log_values=draws.log_values,
+        start=np.repeat(fit.theta[None], count, axis=0),
+        delta=delta,
+        weights=draws.weights,
+        fixed=(index,),
+    )
+    excess = np.maximum(held.objective - draws.objective, 0.0)
+    threshold = fit.objective + float(np.quantile(excess, level))
+    spread = np.quantile(draws.thetas[:, index], [0.001, 0.999])
+    reach = 0.6 * (spread[1] - spread[0]) + 1e-9
+    ends = np.clip([spread[0] - reach, spread[1] + reach], form.lower[index], form.upper[index])
+    values = np.union1d(np.linspace(*ends, PROFILE_POINTS), [fit.theta[index]])
+    # others start where the nearest refits put them: along a ridge they move far
+    nearest = np.abs(draws.thetas[:, index][None, :] - values[:, None]).argmin(axis=1)
+    start = np.concatenate([draws.thetas[nearest], np.repeat(fit.theta[None], len(values), axis=0)])
+    start[:, index] = np.tile(values, 2)
+    solution = minimise(form=form, design=design, log_values=log_values, start=start, delta=delta, fixed=(index,))
+    objective = solution.objective.reshape(2, -1).min(axis=0)
+    return Profile(values, objective, threshold, *_below(values, objective, threshold))
+
+
+def _below(values: Array, objective: Array, threshold: float) -> tuple[float, float]:
+    inside = np.flatnonzero(objective <= threshold)
+    first, last = inside[0], inside[-1]
+    low, high = values[0] if first == 0 else _cross(values, objective, threshold, first - 1), np.inf
+    if last + 1 < len(values):
+        high = _cross(values, objective, threshold, last)
+    return float(low), float(high)
+
+
+def _cross(values: Array, objective: Array, threshold: float, k: int) -> float:
+    a, b = objective[k], objective[k + 1]
+    return float(values[k] + (threshold - a) / (b - a) * (values[k + 1] - values[k]))

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import f as f_distribution
 
 from transferlaws.laws.form import Array, Form
-from transferlaws.laws.noise import basis_of
+from transferlaws.laws.noise import basis_of, indicators_of
 
 SIMULATIONS = 4000
 
@@ -28,13 +28,9 @@ def cells_of(x: Array) -> Array:
     return np.unique(x, axis=0, return_inverse=True)[1].ravel()
 
 
-def _indicators(index: Array) -> Array:
-    return (index[:, None] == np.unique(index)[None, :]).astype(float)
-
-
 def pure_error(*, log_values: Array, cells: Array, runs: Array) -> PureError:
     """Scatter around an additive model of cells and runs, both of shape (n,)."""
-    basis = basis_of(np.hstack([_indicators(cells), _indicators(runs)]))
+    basis = basis_of(np.hstack([indicators_of(cells), indicators_of(runs)]))
     left = log_values - basis @ (basis.T @ log_values)
     freedom = len(log_values) - basis.shape[1]
     return PureError(float(left @ left) if freedom else 0.0, freedom)
@@ -45,8 +41,8 @@ def lack_of_fit(*, residuals: Array, jacobian: Array, cells: Array, runs: Array,
 
     residuals (n,) and jacobian (n, p) are of the least-squares fit. None where nothing is left to test, or no noise is known.
     """
-    law = basis_of(np.hstack([jacobian, _indicators(runs)]))
-    full = basis_of(np.hstack([_indicators(cells), _indicators(runs), jacobian]))
+    law = basis_of(np.hstack([jacobian, indicators_of(runs)]))
+    full = basis_of(np.hstack([indicators_of(cells), indicators_of(runs), jacobian]))
     freedom = full.shape[1] - law.shape[1]
     if freedom <= 0 or error.freedom == 0:
         return None
@@ -89,7 +85,7 @@ def monotone_p_value(
     count = rungs.max() + 1
     if count < 2 or error.freedom == 0:
         return None
-    columns = np.hstack([_indicators(rungs), _indicators(runs)])
+    columns = np.hstack([indicators_of(rungs), indicators_of(runs)])
     effects = np.linalg.lstsq(columns, direction * log_values, rcond=None)[0][:count]
     weights = np.bincount(rungs).astype(float)
 
@@ -115,12 +111,8 @@ def identified(*, form: Form, estimate: Array, low: Array, high: Array, width: f
         return bounded & (high - low <= width * np.abs(estimate))
 
 
-def text_of(
-    *, law: str, status: str, reason: str, monotone: bool | None, holds: bool | None, pinned: list[str], loose: list[str]
-) -> str:
+def text_of(*, reason: str, monotone: bool | None, holds: bool | None, pinned: list[str], loose: list[str]) -> str:
     """The verdict in words."""
-    if status == "too-few-points":
-        return f"{law} cannot be fitted: {reason}."
     parts = []
     if monotone is not None:
         parts.append("monotone within noise" if monotone else "not monotone: it turns back by more than noise")

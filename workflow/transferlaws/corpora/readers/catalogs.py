@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import polib
 
 from transferlaws.corpora.items import Pair
+from transferlaws.corpora.readers.opening import suffix_of
 from transferlaws.errors import UserError
 
 Messages = dict[str, str]  # key -> text
@@ -60,7 +61,7 @@ def _read(wheel: zipfile.ZipFile, name: str | None) -> Messages:
 
 def read_gettext(content: bytes, where: str) -> Messages:
     """Messages of a .po or .mo file by `context EOT msgid`; plurals by singular and plural; without fuzzy and obsolete ones."""
-    suffix = PurePosixPath(where).suffix
+    suffix = suffix_of(where)
     with tempfile.NamedTemporaryFile(suffix=suffix) as file:
         file.write(content)
         file.flush()
@@ -70,7 +71,7 @@ def read_gettext(content: bytes, where: str) -> Messages:
             raise UserError(f"{where}: not a readable gettext catalog ({str(error).replace(file.name, suffix[1:])}).") from None
     messages: Messages = {}
     for entry in entries:
-        if entry.obsolete or entry.fuzzy:
+        if entry.obsolete or "fuzzy" in getattr(entry, "flags", ()):
             continue
         context = f"{entry.msgctxt or ''}\x04"
         if entry.msgid_plural:

@@ -1,6 +1,7 @@
 """Where text comes from. A source is a module with `documents` or `pairs`, named in the config as `source:`."""
 
 import importlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,13 @@ from transferlaws.corpora.items import Document, Pair
 # source -> its module; imported only when asked for
 SOURCES = {
     "packages": "transferlaws.corpora.sources.packages",
+    "files": "transferlaws.corpora.sources.files",
     "bitext": "transferlaws.corpora.sources.bitext_side",
+    "hub": "transferlaws.corpora.sources.hub",
+    "debian": "transferlaws.corpora.sources.debian",
+    "code": "transferlaws.corpora.sources.code",
+    "fasta": "transferlaws.corpora.sources.fasta",
+    "simulate": "transferlaws.corpora.sources.simulate",
 }
 
 
@@ -24,19 +31,20 @@ class Provenance:
 
 
 @dataclass(frozen=True)
-class Places:
-    """Folders that a source may use: the download cache, temporary files, and a bitext's results for `source: bitext`."""
+class Context:
+    """What a source may use besides its settings."""
 
-    cache: Path
-    scratch: Path
-    bitext: Path | None = None
+    cache: Path  # downloads, shared with other checkouts
+    scratch: Path  # temporary files, removed after the stage
+    removed: Counter[str]  # where readers count what they leave out, by reason
+    bitext: Path | None = None  # a bitext's results, for `source: bitext`
 
 
-def documents(settings: object, places: Places) -> tuple[Provenance, Iterator[Document]]:
+def documents(settings: object, context: Context) -> tuple[Provenance, Iterator[Document]]:
     """What a corpus's source holds; `settings` is one of the members of `CorpusSettings`."""
-    return importlib.import_module(SOURCES[settings.source]).documents(settings, places)
+    return importlib.import_module(SOURCES[settings.source]).documents(settings, context)
 
 
-def pairs(settings: object, places: Places) -> tuple[Provenance, Iterator[Pair]]:
+def pairs(settings: object, context: Context) -> tuple[Provenance, Iterator[Pair]]:
     """What a bitext's source holds; `settings` is one of the members of `BitextSettings`."""
-    return importlib.import_module(SOURCES[settings.source]).pairs(settings, places)
+    return importlib.import_module(SOURCES[settings.source]).pairs(settings, context)

@@ -4,16 +4,16 @@ from collections.abc import Iterator
 
 from transferlaws.corpora.items import Document, Pair, read_items
 from transferlaws.corpora.settings import BitextCorpus
-from transferlaws.corpora.sources import Places, Provenance
+from transferlaws.corpora.sources import Context, Provenance
 from transferlaws.errors import UserError
 from transferlaws.files import check_sha256, read_json
 
 
-def documents(settings: BitextCorpus, places: Places) -> tuple[Provenance, Iterator[Document]]:
+def documents(settings: BitextCorpus, context: Context) -> tuple[Provenance, Iterator[Document]]:
     """The sides in `settings.language` of the bitext's monolingual pairs."""
-    if places.bitext is None:
+    if context.bitext is None:
         raise UserError(f"source bitext: give --bitext, the folder of the bitext '{settings.bitext}'.")
-    manifest = places.bitext / "report.json"
+    manifest = context.bitext / "report.json"
     report = read_json(manifest)
     if settings.language not in report["languages"]:
         raise UserError(
@@ -21,14 +21,14 @@ def documents(settings: BitextCorpus, places: Places) -> tuple[Provenance, Itera
             f"the bitext has {' and '.join(report['languages'])}."
         )
     name = "monolingual.jsonl.zst"
-    check_sha256(places.bitext / name, report["files"][name], manifest)
+    check_sha256(context.bitext / name, report["files"][name], manifest)
     if report["splits"]["monolingual"] == 0:
         raise UserError(
             f"bitext '{settings.bitext}': its monolingual part is empty. Give it a share, as in `monolingual: 0.3`, "
             "since text of training pairs must not be pretraining text."
         )
     provenance = Provenance(report["version"], report["licence"], {name: report["files"][name]})
-    return provenance, _sides(places.bitext / name, report["languages"].index(settings.language))
+    return provenance, _sides(context.bitext / name, report["languages"].index(settings.language))
 
 
 def _sides(path: object, side: int) -> Iterator[Document]:

