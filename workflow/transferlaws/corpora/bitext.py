@@ -55,6 +55,11 @@ def build(name: str, settings: BitextSettings, cache: Path, output: Path) -> dic
         report = _separate(name, scratch, output, cleaner.removed)
     if not report["splits"]["train"]:
         raise UserError(f"bitext '{name}': no training pair is left of {read} read; removed: {dict(cleaner.removed)}.")
+    if settings.pairs is not None and report["splits"]["train"] < settings.pairs:
+        raise UserError(
+            f"bitext '{name}': {report['splits']['train']} training pairs are left of {read} read, but the config says `pairs: "
+            f"{settings.pairs}`. Lower it, or see in {output}/report.json why so many were removed: {dict(cleaner.removed)}."
+        )
     head = {"name": name, "kind": "bitext", "languages": list(settings.languages), "source": settings.source}
     head |= {"version": provenance.version, "licence": provenance.licence, "inputs": provenance.files, "read": read}
     counts = {"removed": dict(sorted(cleaner.removed.items())), "changed": dict(sorted(cleaner.changed.items()))}

@@ -66,6 +66,9 @@ class _Bitext(Settings):
     test_origins: list[str] = Field(
         default_factory=list, description="Take dev and test pairs only from these origins; empty: all."
     )
+    pairs: int | None = Field(
+        None, ge=1, description="Training pairs it is known to have at least: a larger D_f is refused before anything runs."
+    )
     cleaning: BitextCleaning = Field(default_factory=BitextCleaning, description="Cleaning rules.")
 
     @model_validator(mode="after")
