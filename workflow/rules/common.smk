@@ -1,8 +1,15 @@
+import yaml
 from snakemake.exceptions import WorkflowError
 
+from transferlaws.config import overlay
 from transferlaws.errors import UserError
 from transferlaws.fingerprint import fingerprint
 from transferlaws.study import Plan, folders, names_pattern
+
+# `configfile:` would merge a mixture's weights with those of the default's mixture of that name.
+config = overlay(
+    yaml.safe_load((Path(workflow.basedir) / "config.yaml").read_text()), config
+)
 
 try:
     plan = Plan(config)

@@ -1,6 +1,6 @@
 rule bitext:
     input:
-        files=lambda wildcards: plan.local_inputs(wildcards.bitext, "bitext"),
+        files=lambda wildcards: plan.local_inputs("bitexts", wildcards.bitext),
     output:
         f"{plan.bitext}/report.json",
     log:
@@ -24,7 +24,7 @@ rule bitext:
 
 rule corpus:
     input:
-        files=lambda wildcards: plan.local_inputs(wildcards.corpus, "corpus"),
+        files=lambda wildcards: plan.local_inputs("corpora", wildcards.corpus),
         bitexts=plan.corpus_inputs,
     output:
         f"{plan.corpus}/report.json",
