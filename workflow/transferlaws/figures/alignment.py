@@ -17,8 +17,8 @@ from transferlaws.figures.curves import (
     mixtures,
     panel_title,
 )
-from transferlaws.figures.gains import gain, last_rung
-from transferlaws.figures.inputs import SCRATCH, Fit, panels, usable
+from transferlaws.figures.gains import LEVEL, Measured, measured
+from transferlaws.figures.inputs import SCRATCH, Fit, of_curve, panels, usable
 from transferlaws.figures.settings import FigureSettings
 
 
@@ -53,29 +53,28 @@ def alignment(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) ->
             axes.set_xlabel(LABELS["pretraining_tokens"])
             axes.set_ylabel(LABELS[metric])
         style.heading(score_axes, panel_title(keys, models))
-        draw_gains(gain_axes, rows, series, settings.score, table)
+        means = measured(of_curve(table, keys), settings.score)
+        draw_gains(gain_axes, rows, series, means, table)
     style.legends(figure, mixture_handles(series), key.handles(joined="seed means joined"))
     return figure
 
 
-def draw_gains(axes: Axes, rows: pd.DataFrame, series: dict[str, style.Mark], metric: str, table: pd.DataFrame) -> None:
+def draw_gains(axes: Axes, rows: pd.DataFrame, series: dict[str, style.Mark], means: Measured, table: pd.DataFrame) -> None:
     """Gain over scratch at each mixture's last rung against its alignment score, with intervals."""
     axes.axhline(0, color=style.BASELINE, linewidth=1, zorder=0.6)
-    drawn = False
-    for mixture, mark in series.items():
-        best = last_rung(rows, mixture, metric)
-        found = best and gain(rows, metric, best, (SCRATCH, 0.0))
-        score = rows.loc[rows["mixture"] == mixture, "alignment"].dropna()
-        if found and not score.empty:
-            drawn = True
-            error = [[found.estimate - found.low], [found.high - found.estimate]]
-            axes.errorbar(score.iloc[0], found.estimate, error, color=mark.colour, marker=mark.marker, elinewidth=0.9, linestyle="")
-            level = found.level
-    if not drawn:
+    size = float(rows["finetuning_size"].iloc[0])
+    if means.scratch(size) is None:
         raise UserError(
             f"{table.attrs.get('path')}: no from-scratch row (mixture {SCRATCH}, pretraining_tokens 0) to compare with."
         )
+    for mixture, mark in series.items():
+        found = means.gain(means.last(mixture, size), means.scratch(size))
+        score = rows.loc[rows["mixture"] == mixture, "alignment"].dropna()
+        if found and not score.empty:
+            axes.plot(score.iloc[0], found.estimate, color=mark.colour, marker=mark.marker)
+            if found.low is not None:
+                axes.plot([score.iloc[0]] * 2, [found.low, found.high], color=mark.colour, linewidth=0.9)
     axes.set_xlim(-0.1, 1.1)
     axes.set_xlabel("alignment score of the mixture")
-    axes.set_ylabel(f"gain in {LABELS[metric]} over scratch")
-    style.heading(axes, "at the last rung", [f"with {style.percent(level)} intervals"])
+    axes.set_ylabel(f"gain in {LABELS[means.metric]} over scratch")
+    style.heading(axes, "at the last rung", [f"with {style.percent(LEVEL)} intervals"])

@@ -1,58 +1,50 @@
-"""What pretraining is worth: the difference to training from scratch, with an interval."""
+"""What pretraining is worth: differences between measured means, as the advice computes them."""
 
-import math
 from dataclasses import dataclass
 
 import pandas as pd
-from scipy.special import ndtri, stdtrit
 
-LOSSES = ("cross_entropy", "cross_entropy_per_character", "dev_cross_entropy", "upstream_cross_entropy")
+from transferlaws.laws.measured import Cell, Quantity, cell_means
+from transferlaws.laws.table import LOSSES
+
+LEVEL = 0.9  # of intervals of measured means and their differences
 
 
 @dataclass(frozen=True)
 class Gain:
-    """An improvement (score up, loss down) of one cell of runs over another, in the metric's unit."""
+    """An improvement (score up, loss down) of one mean over another in the metric's unit; no interval with one seed a cell."""
 
     estimate: float
-    low: float
-    high: float
-    level: float
-    seeds: tuple[int, int]
-    freedom: int
-    """Degrees of freedom of the seed noise; 0: one seed everywhere, the interval holds the test set's noise alone."""
-
-    @property
-    def certain(self) -> bool:
-        """Whether the interval leaves out 0."""
-        return self.low > 0 or self.high < 0
+    low: float | None
+    high: float | None
+    probability: float | None
+    """That it is an improvement at all."""
 
 
-def gain(rows: pd.DataFrame, metric: str, better: tuple[str, float], than: tuple[str, float], level: float = 0.9) -> Gain | None:
-    """Improvement of one (mixture, pretraining tokens) over another within one (model, task, D_f); None where either is missing.
+@dataclass(frozen=True)
+class Measured:
+    """Means over seeds of one metric of one (model, task), for every (mixture, D_f, D_p)."""
 
-    Seed noise is pooled over all cells of `rows` (two seeds alone would know next to nothing of it), Student's t with the pooled
-    degrees of freedom. The test set's noise (`<metric>_noise`, one standard deviation) of both is added as if independent; they
-    share their test set, so the interval errs on the wide side.
-    """
-    cells = rows.dropna(subset=[metric]).groupby(["mixture", "pretraining_tokens"])
-    values = {key: cell for key, cell in cells}
-    if better not in values or than not in values:
-        return None
-    squares = sum(((cell[metric] - cell[metric].mean()) ** 2).sum() for cell in values.values())
-    freedom = sum(len(cell) - 1 for cell in values.values())
-    first, second = values[better], values[than]
-    tail = 0.5 + level / 2
-    half = 0.0
-    if freedom:
-        half += stdtrit(freedom, tail) ** 2 * squares / freedom * (1 / len(first) + 1 / len(second))
-    noise = f"{metric}_noise"
-    if noise in rows:
-        half += ndtri(tail) ** 2 * sum(cell[noise].fillna(0).mean() ** 2 for cell in (first, second))
-    estimate = (first[metric].mean() - second[metric].mean()) * (-1 if metric in LOSSES else 1)
-    return Gain(estimate, estimate - math.sqrt(half), estimate + math.sqrt(half), level, (len(first), len(second)), freedom)
+    metric: str
+    means: dict[Cell, Quantity]
+
+    def last(self, mixture: str, size: float) -> Cell | None:
+        """The cell with the largest pretraining tokens of a mixture."""
+        return max((cell for cell in self.means if cell[:2] == (mixture, size) and cell[2] > 0), key=lambda c: c[2], default=None)
+
+    def scratch(self, size: float) -> Cell | None:
+        """The cell without pretraining."""
+        return next((cell for cell in self.means if cell[1] == size and cell[2] == 0), None)
+
+    def gain(self, cell: Cell | None, than: Cell | None) -> Gain | None:
+        """Improvement of one cell over another; None where either was not measured."""
+        if cell is None or than is None:
+            return None
+        difference = (self.means[cell] - self.means[than]).times(-1 if self.metric in LOSSES else 1)
+        return Gain(**difference.json(LEVEL), probability=difference.probability_above(0.0))
 
 
-def last_rung(rows: pd.DataFrame, mixture: str, metric: str) -> tuple[str, float] | None:
-    """The (mixture, largest pretraining tokens) at which `metric` was measured."""
-    part = rows[(rows["mixture"] == mixture) & (rows["pretraining_tokens"] > 0)].dropna(subset=[metric])
-    return None if part.empty else (mixture, part["pretraining_tokens"].max())
+def measured(rows: pd.DataFrame, metric: str) -> Measured:
+    """Means of one (model, task); values that are not positive have no logarithm and are left out."""
+    rows = rows[rows[metric] > 0]
+    return Measured(metric, cell_means(rows, metric=metric, seed=0) if len(rows) else {})

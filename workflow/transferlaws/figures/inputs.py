@@ -123,6 +123,12 @@ def find(fits: Iterable[Fit], law: str, metric: str | None = None, **keys: objec
     return next((fit for fit in fits if fit.law == law and metric in (None, fit.metric) and fit.covers(**keys)), None)
 
 
+def of_curve(table: pd.DataFrame, keys: dict) -> pd.DataFrame:
+    """Every row of the model and task of `keys` that did not diverge, whatever its D_f."""
+    rows = table[(table["model"] == keys["model"]) & (table["task"] == keys["task"])]
+    return rows[rows["status"] != "diverged"] if "status" in rows else rows
+
+
 def panels(table: pd.DataFrame) -> list[tuple[dict, pd.DataFrame]]:
     """(keys, rows) for each (model, task, D_f), in order of first appearance, D_f rising within a task."""
     groups = [(dict(zip(PANEL, keys, strict=True)), rows) for keys, rows in table.groupby(PANEL, sort=False)]

@@ -8,8 +8,8 @@ from transferlaws.errors import UserError
 from transferlaws.figures import style
 from transferlaws.figures.curves import LABELS, Key, mixture_handles, mixtures, panel_title
 from transferlaws.figures.downstream import draw_panel
-from transferlaws.figures.gains import LOSSES, Gain, gain, last_rung
-from transferlaws.figures.inputs import SCRATCH, Fit, panels, require
+from transferlaws.figures.gains import LEVEL, Gain, measured
+from transferlaws.figures.inputs import SCRATCH, Fit, of_curve, panels, require
 from transferlaws.figures.settings import FigureSettings
 
 ROW = 0.2  # inches of one line of the gains
@@ -30,10 +30,10 @@ def summary(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> F
             blocks.append((keys, rows, metric))
     series, models = mixtures(table), table["model"].nunique()
     lines: dict[str, list[tuple[str, str, Gain]]] = {}
-    for keys, rows, metric in blocks:
+    for keys, _, metric in blocks:
+        means, size = measured(of_curve(table, keys), metric), float(keys["finetuning_size"])
         for mixture in series:
-            best = last_rung(rows, mixture, metric)
-            found = best and gain(rows, metric, best, (SCRATCH, 0.0))
+            found = means.gain(means.last(mixture, size), means.scratch(size))
             if found:
                 lines.setdefault(metric, []).append((panel_title(keys, models), mixture, found))
     if not lines:
@@ -79,18 +79,20 @@ def draw_gains(
     """One line a (panel, mixture): the gain over scratch at the last rung with its interval and its value."""
     axes.axvline(0, color=style.BASELINE, linewidth=1, zorder=0.6)
     positions, y, before = [], 0.0, None
+    digits = 2 if metric == "cross_entropy" else 1
     for title, mixture, found in lines:
         y -= 1.0 if title == before or before is None else 1.6
         before = title
         positions.append(y)
         mark = series[mixture]
-        error = [[found.estimate - found.low], [found.high - found.estimate]]
-        axes.errorbar(found.estimate, y, xerr=error, color=mark.colour, marker=mark.marker, elinewidth=1, linestyle="", zorder=3)
-        axes.annotate(
-            f"{found.estimate:+.{2 if metric in LOSSES else 1}f}",
-            (max(found.high, 0), y), xytext=(5, 0), textcoords="offset points", va="center", fontsize=style.NOTE_SIZE,
-        )  # fmt: skip
-    low, high = min(0, *(g.low for *_, g in lines)), max(0, *(g.high for *_, g in lines))
+        axes.plot(found.estimate, y, color=mark.colour, marker=mark.marker, zorder=3)
+        if found.low is not None:
+            axes.plot([found.low, found.high], [y, y], color=mark.colour, linewidth=1, zorder=3)
+        end = max(found.estimate if found.high is None else found.high, 0)
+        text = f"{found.estimate:+.{digits}f}".replace("-", "−")
+        axes.annotate(text, (end, y), (5, 0), textcoords="offset points", va="center", fontsize=style.NOTE_SIZE)
+    ends = [0.0, *(end for *_, g in lines for end in (g.estimate, g.low, g.high) if end is not None)]
+    low, high = min(ends), max(ends)
     axes.set_xlim(low - 0.05 * (high - low), high + 0.18 * (high - low))
     axes.set_ylim(positions[-1] - 0.8, positions[0] + 0.8)
     if by_mixture:
@@ -100,6 +102,5 @@ def draw_gains(
         axes.set_yticks([sum(group) / len(group) for group in groups.values()], list(groups))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    level = style.percent(lines[0][2].level)
     axes.set_xlabel({"cross_entropy": "reduction of cross-entropy (nats/token)"}.get(metric, f"gain in {LABELS[metric]}"))
-    style.heading(axes, "gain over scratch at the last rung", [f"with {level} intervals"])
+    style.heading(axes, "gain over scratch at the last rung", [f"with {style.percent(LEVEL)} intervals"])

@@ -42,8 +42,6 @@ img { max-width: 100%; } details pre { white-space: pre-wrap; word-break: break-
 <h3>{{ block.title }}</h3>
 {% for sentence in block.sentences %}<p class="answer">{{ sentence }}</p>
 {% endfor %}
-{% for text in block.advice %}<p class="answer">{{ text }}</p>
-{% endfor %}
 <table>
 <tr><th>mixture</th>{% if block.aligned %}<th class="number">alignment</th>{% endif %}<th class="number">pretraining tokens</th>
 {% for metric in block.metrics %}<th class="number">{{ metric }}</th><th class="number">improvement over scratch</th>{% endfor %}
@@ -56,6 +54,14 @@ img { max-width: 100%; } details pre { white-space: pre-wrap; word-break: break-
 {% endfor %}<td>{% for law in row.laws %}{{ law }}{% if not loop.last %}<br>{% endif %}{% endfor %}</td></tr>
 {% endfor %}
 </table>
+{% if block.advice %}
+<table>
+<tr><th>mixture</th><th>advice</th><th>because</th></tr>
+{% for row in block.advice %}
+<tr><td>{{ name(row.mixture) }}</td><td>{{ row.answer }}</td><td>{{ row.because }}</td></tr>
+{% endfor %}
+</table>
+{% endif %}
 {% endfor %}
 {% if image %}
 <p><img alt="Score against pretraining tokens, and gains over training from scratch" src="data:image/png;base64,{{ image }}"></p>

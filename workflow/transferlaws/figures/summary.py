@@ -4,6 +4,7 @@ import argparse
 import base64
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ import pandas as pd
 from transferlaws import __version__
 from transferlaws.errors import UserError
 from transferlaws.figures import answers, overview, style
+from transferlaws.figures.gains import LEVEL
 from transferlaws.figures.inputs import PANEL, Fit, read_fits, read_table
 from transferlaws.figures.page import render
 from transferlaws.figures.settings import FigureSettings
@@ -36,7 +38,10 @@ def run(arguments: argparse.Namespace) -> None:
     if not found:
         raise UserError(f"{arguments.measurements}: no pretrained row has a value in {', '.join(answers.NAMES)}.")
     if arguments.advice:
-        add_advice(found, read_json(arguments.advice))
+        try:
+            add_advice(found, read_json(arguments.advice))
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{arguments.advice}: not advice: {error!r}. Run `transferlaws advise` again.") from None
     context = {
         "study": study.get("study") or _only(table, "study") or "unnamed",
         "version": __version__,
@@ -57,10 +62,10 @@ def run(arguments: argparse.Namespace) -> None:
 
 def add_advice(blocks: list[dict], advice: dict) -> None:
     """Put each piece of advice under the (model, task, D_f) it is about."""
-    for entry in advice.get("advice", []):
+    for entry in advice["answers"]:
         for block in blocks:
-            if all(entry["group"].get(key) in (None, value) for key, value in block["keys"].items()):
-                block["advice"].append(f"{entry['group'].get('mixture', '')}: {entry['text']}".removeprefix(": "))
+            if all(entry[key] == value for key, value in block["keys"].items()):
+                block["advice"].append({name: entry[name] for name in ("mixture", "answer", "because")})
 
 
 def image(table: pd.DataFrame, fits: list[Fit]) -> str:
@@ -78,10 +83,9 @@ def image(table: pd.DataFrame, fits: list[Fit]) -> str:
 def remarks(table: pd.DataFrame) -> list[str]:
     """How the intervals are made, and what they leave out."""
     texts = [
-        "Improvements are at each mixture's largest number of pretraining tokens: score up, cross-entropy down. Their intervals "
-        "hold the noise between seeds, pooled over all mixtures and rungs of the task, and, for scores, the noise of the test "
-        "set (bootstrap over its items), added as if it were independent, which errs on the wide side. Each interval stands "
-        "alone: among many, some miss.",
+        "Improvements are at each mixture's largest number of pretraining tokens: score up, cross-entropy down; means over seeds. "
+        f"Their {style.percent(LEVEL)} intervals hold the noise between seeds, pooled over all mixtures, rungs and D_f of a task; "
+        "noise of the test set that all share cancels. Each interval stands alone: among many, some miss.",
         "A law that is rejected, or could not be fitted, predicts nothing. Where parameters are not identified the points do not "
         "fix them, though predictions near the points may still be good.",
     ]
@@ -109,7 +113,7 @@ def measured(table: pd.DataFrame) -> dict:
                 ", ".join(f"{seed:g}" for seed in sorted(part["seed"].unique())),
                 str(len(part)),
                 _numbers(part, "learning_rate"),
-                _numbers(part, "test_items"),
+                _numbers(part, "test_items", style.grouped),
                 "; ".join(filter(None, (_only(part, f"{metric}_signature") for metric in ("bleu", "chrf")))) or "not recorded",
                 _only(part, "test_sha256") or "not recorded",
             ]
@@ -175,7 +179,9 @@ def _fit(fit: Fit) -> dict:
     roles = [point["role"] for point in fit.points]
     error = (fit.document.get("held_out") or {}).get("are")
     return {
-        "group": ", ".join(style.grouped(v) if isinstance(v, float) else str(v) for v in fit.group.values()),
+        "group": ", ".join(
+            f"{key.replace('_', ' ')} {style.grouped(v) if isinstance(v, float) else v}" for key, v in fit.group.items()
+        ),
         "metric": fit.metric,
         "parameters": [
             {"name": name, "identified": p["identified"]}
@@ -199,10 +205,10 @@ def _only(table: pd.DataFrame, column: str) -> str | None:
     return ", ".join(dict.fromkeys(str(value) for value in table[column].dropna() if value != "")) or None
 
 
-def _numbers(table: pd.DataFrame, column: str) -> str:
+def _numbers(table: pd.DataFrame, column: str, written: Callable[[float], str] = style.short_number) -> str:
     if column not in table or table[column].isna().all():
         return "not recorded"
-    return ", ".join(style.short_number(value) for value in sorted(table[column].dropna().unique()))
+    return ", ".join(written(value) for value in sorted(table[column].dropna().unique()))
 
 
 def _counts(counts: dict) -> str:
