@@ -24,7 +24,7 @@ models:
   mini: {size: mini}
 pretraining: {ladder: [64k, 0.25M, 1M], seeds: [1, 2]}
 tasks:
-  en-de: {bitext: talks, pairs: [1000, 4k]}
+  en-de: {kind: translation, bitext: talks, pairs: [1000, 4k]}
 laws: {cross-entropy-power: {}}
 figures: {downstream: {}}
 """)

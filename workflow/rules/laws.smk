@@ -17,12 +17,14 @@ rule fit:
         code=fingerprint("transferlaws.laws.fit_stage"),
         settings=lambda wildcards: plan.settings("laws", wildcards.law),
     shell:
-        "python -m transferlaws fit {input.table:q} --law {wildcards.law} --settings {params.settings:q} --output {output:q} --log {log:q}"
+        "python -m transferlaws fit {input.table:q} --law {wildcards.law} --sentences {input.sentences:q} --settings {params.settings:q}"
+        " --output {output:q} --log {log:q}"
 
 
 rule advise:
     input:
         table=plan.measurements,
+        sentences=plan.sentences,
         laws=expand(plan.law, law=plan.study.laws),
     output:
         json=f"{plan.root}/laws/advice.json",
@@ -40,5 +42,5 @@ rule advise:
         code=fingerprint("transferlaws.laws.advise"),
         settings=plan.settings("advice"),
     shell:
-        "python -m transferlaws advise --measurements {input.table:q} --laws {input.laws:q} --settings {params.settings:q}"
-        " --output {output.json:q} --markdown {output.markdown:q} --log {log:q}"
+        "python -m transferlaws advise --measurements {input.table:q} --laws {input.laws:q} --sentences {input.sentences:q}"
+        " --settings {params.settings:q} --output {output.json:q} --markdown {output.markdown:q} --log {log:q}"

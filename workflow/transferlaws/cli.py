@@ -23,6 +23,7 @@ STAGES = {
     "fit": ("transferlaws.laws.fit_stage", "a measurement table -> a fitted law"),
     "advise": ("transferlaws.laws.advise", "a measurement table and fits -> verdicts and advice"),
     "figure": ("transferlaws.figures.stage", "measurements and fits -> a figure"),
+    "summary": ("transferlaws.figures.summary", "measurements, fits, advice and data reports -> one page with the answer"),
 }
 
 

@@ -81,7 +81,7 @@ class Pretraining(PretrainingSettings):
 class Translation(Section):
     """Fine-tuning for translation."""
 
-    kind: Literal["translation"] = Field("translation", description="What is fine-tuned for.")
+    kind: Literal["translation"] = Field(description="What is fine-tuned for.")
     bitext: Name = Field(
         description="The bitext with the pairs to train on, the dev set and the test set; translated in the order of its languages."
     )

@@ -18,12 +18,12 @@ from transferlaws.corpora import sources
 from transferlaws.corpora.buckets import Buckets
 from transferlaws.corpora.cleaning import Cleaner
 from transferlaws.corpora.contamination import Contamination, TestIndex
-from transferlaws.corpora.items import ItemWriter, Pair, encode, read_items
+from transferlaws.corpora.items import ItemWriter, Pair, read_items
 from transferlaws.corpora.normalise import key_of, normalise
-from transferlaws.corpora.settings import BitextSettings
+from transferlaws.corpora.prepare import Preparation, fill, runs
+from transferlaws.corpora.settings import BitextSettings, Cleaning
 from transferlaws.corpora.stage import add_common_arguments, parse_settings, write_report
 from transferlaws.errors import UserError
-from transferlaws.progress import Progress
 
 SPLITS = ("test", "dev", "train", "monolingual")  # in the order in which they claim a target
 
@@ -36,10 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write `{train,dev,test,monolingual}.jsonl.zst` and `report.json`."""
     settings = parse_settings(BitextSettings, arguments.settings, arguments.name)
-    build(arguments.name, settings, arguments.cache, arguments.output)
+    build(arguments.name, settings, arguments.cache, arguments.output, arguments.threads)
 
 
-def build(name: str, settings: BitextSettings, cache: Path, output: Path) -> dict:
+def build(name: str, settings: BitextSettings, cache: Path, output: Path, threads: int = 1) -> dict:
     """Read, clean, deduplicate, split and decontaminate; returns the report."""
     output.mkdir(parents=True, exist_ok=True)
     cleaner = Cleaner(settings.cleaning, list(settings.languages))
@@ -47,7 +47,7 @@ def build(name: str, settings: BitextSettings, cache: Path, output: Path) -> dic
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=output, prefix=".scratch.")))
         provenance, pairs = sources.pairs(settings, sources.Context(cache, scratch, cleaner.removed))
         buckets = stack.enter_context(Buckets(scratch))
-        read = _fill(buckets, pairs, cleaner, name)
+        read = fill(buckets, pairs, Preparation(cleaner), threads, f"bitext {name}")
         with ExitStack() as files:
             drafts = {split: files.enter_context(ItemWriter(scratch / f"{split}.jsonl.zst")) for split in SPLITS}
             for pair, key in _distinct(buckets, settings.cleaning, cleaner.removed):
@@ -68,31 +68,20 @@ def build(name: str, settings: BitextSettings, cache: Path, output: Path) -> dic
     return report
 
 
-def _fill(buckets: Buckets, pairs: Iterator[Pair], cleaner: Cleaner, name: str) -> int:
-    with Progress(f"bitext {name}", 0, "pair") as progress:
-        for raw in pairs:
-            pair = cleaner.pair(raw)
-            if pair is not None:
-                buckets.add(key_of(pair.group or normalise(pair.source) or pair.source), encode(pair))
-            progress.update(1)
-        return int(progress.done)
-
-
-def _distinct(buckets: Buckets, rules: object, removed: Counter[str]) -> Iterator[tuple[Pair, int]]:
+def _distinct(buckets: Buckets, rules: Cleaning, removed: Counter[str]) -> Iterator[tuple[Pair, int]]:
     """Pairs in the order of their keys; of those that are equal once normalised the first in the order of lines."""
-    last, seen = None, set()
-    for key, line in buckets:
-        pair = Pair(**json.loads(line))
-        if key != last:
-            last, seen = key, set()
-        target = normalise(pair.target) or pair.target
-        if rules.duplicates and target in seen:
-            removed["duplicates"] += 1
-        elif rules.repeated_sources and seen:
-            removed["repeated_sources"] += 1
-        else:
-            seen.add(target)
-            yield pair, key
+    for key, lines in runs(buckets):
+        seen: set[str] = set()
+        for pair in (Pair(**json.loads(line)) for line in lines):
+            # most keys have one line, and need no normal form
+            target = (normalise(pair.target) or pair.target) if len(lines) > 1 else ""
+            if rules.duplicates and target in seen:
+                removed["duplicates"] += 1
+            elif rules.repeated_sources and seen:
+                removed["repeated_sources"] += 1
+            else:
+                seen.add(target)
+                yield pair, key
 
 
 def _split(pair: Pair, key: int, settings: BitextSettings) -> str:
@@ -131,6 +120,6 @@ def _separate(name: str, drafts: Path, output: Path, removed: Counter[str]) -> d
         totals.update(pairs=writer.items, characters=writer.characters, bytes=writer.bytes)
         if split in ("test", "dev"):
             index.add(f"{name}.{split}", read_items(output / f"{split}.jsonl.zst", Pair))
-        for against, counts in check.sets.items():
+        for against, counts in check.sets().items():
             contamination.setdefault(against, Counter()).update(counts)
     return {"contamination": contamination, "splits": splits, **totals}

@@ -24,6 +24,7 @@ _PLACEHOLDER = re.compile(
     r"|\$\w+\$"
 )
 # Romanian is written with a comma below; a cedilla is an artefact of old encodings
+_CEDILLA = re.compile("[şţŞŢ]")
 _ROMANIAN = str.maketrans("şţŞŢ", "șțȘȚ")
 
 
@@ -40,29 +41,24 @@ class Cleaner:
         self.removed: Counter[str] = Counter()
         self.changed: Counter[str] = Counter()
 
-    def document(self, item: Document) -> Document | None:
-        """The cleaned document, or None where a rule removes it."""
-        item.text = self._text(item.text, self.languages[0])
-        reason = self._reason(item.text)
+    def clean(self, item: Document | Pair) -> bool:
+        """Clean the item in place; False, and counted, where a rule removes it."""
+        if isinstance(item, Document):
+            item.text = self._text(item.text, self.languages[0])
+            reason = self._reason(item.text)
+        else:
+            sides = zip(item.texts, self.languages, strict=True)
+            item.source, item.target = (self._text(text, language).replace("\n", " ") for text, language in sides)
+            reason = self._reason(item.source) or self._reason(item.target) or self._pair_reason(item)
         if reason:
             self.removed[reason] += 1
-            return None
-        return item
-
-    def pair(self, item: Pair) -> Pair | None:
-        """The cleaned pair, or None where a rule removes it."""
-        item.source, item.target = (self._line(text, language) for text, language in zip(item.texts, self.languages, strict=True))
-        reason = self._reason(item.source) or self._reason(item.target) or self._pair_reason(item)
-        if reason:
-            self.removed[reason] += 1
-            return None
-        return item
+        return not reason
 
     def _text(self, text: str, language: str) -> str:
         rules = self.rules
         if rules.unicode:
             text = self._change("unicode", text, unicodedata.normalize("NFC", text))
-            if language == "ro":
+            if language == "ro" and _CEDILLA.search(text):
                 text = self._change("cedilla", text, text.translate(_ROMANIAN))
         if rules.control_characters:
             text = self._change("control_characters", text, _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
@@ -73,9 +69,6 @@ class Cleaner:
         if rules.whitespace:
             text = _LINES.sub("\n", _SPACES.sub(" ", text)).strip()
         return text
-
-    def _line(self, text: str, language: str) -> str:
-        return self._text(text, language).replace("\n", " ")
 
     def _change(self, rule: str, before: str, after: str) -> str:
         if before != after:

@@ -63,14 +63,22 @@ class Contamination:
 
     def __init__(self, index: TestIndex) -> None:
         self.index = index
-        self.removed = 0
-        self.sets = {name: {"documents": 0, "grams": 0} for name in index.names}
+        self.counts: Counter[tuple[str, str]] = Counter()
 
     def clean(self, item: Document | Pair) -> bool:
         """Whether the item may stay; an item that may not is counted against each set it overlaps with."""
         shared = self.index.overlap(item)
-        for name, grams_shared in shared.items():
-            self.sets[name]["documents"] += 1
-            self.sets[name]["grams"] += grams_shared
-        self.removed += bool(shared)
+        for name, number in shared.items():
+            self.counts[name, "documents"] += 1
+            self.counts[name, "grams"] += number
+        self.counts["", "documents"] += bool(shared)
         return not shared
+
+    @property
+    def removed(self) -> int:
+        """Items that overlap with any set."""
+        return self.counts["", "documents"]
+
+    def sets(self) -> dict[str, dict[str, int]]:
+        """By set: how many items overlap with it, and how many grams they share with it."""
+        return {name: {what: self.counts[name, what] for what in ("documents", "grams")} for name in self.index.names}

@@ -7,6 +7,7 @@ between train and valid: the same on every machine, and stable when data is adde
 import argparse
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,13 +16,13 @@ from transferlaws.corpora import sources
 from transferlaws.corpora.buckets import Buckets
 from transferlaws.corpora.cleaning import Cleaner
 from transferlaws.corpora.contamination import Contamination, TestIndex
-from transferlaws.corpora.items import Document, ItemWriter, Pair, encode, read_items
-from transferlaws.corpora.normalise import key_of, normalise
+from transferlaws.corpora.items import Document, ItemWriter, Pair, read_items
+from transferlaws.corpora.normalise import normalise
+from transferlaws.corpora.prepare import Preparation, fill, runs
 from transferlaws.corpora.settings import CorpusSettings
 from transferlaws.corpora.stage import add_common_arguments, parse_settings, write_report
 from transferlaws.errors import UserError
 from transferlaws.files import check_sha256, read_json
-from transferlaws.progress import Progress
 
 FILE = "documents.jsonl.zst"
 
@@ -36,10 +37,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write `documents.jsonl.zst` and `report.json`."""
     settings = parse_settings(CorpusSettings, arguments.settings, arguments.name)
-    build(arguments.name, settings, arguments.against, arguments.cache, arguments.output, arguments.bitext)
+    build(arguments.name, settings, arguments.against, arguments.cache, arguments.output, arguments.bitext, arguments.threads)
 
 
-def build(name: str, settings: CorpusSettings, against: list[Path], cache: Path, output: Path, bitext: Path | None = None) -> dict:
+def build(
+    name: str,
+    settings: CorpusSettings,
+    against: list[Path],
+    cache: Path,
+    output: Path,
+    bitext: Path | None = None,
+    threads: int = 1,
+) -> dict:
     """Read, clean, decontaminate and deduplicate; returns the report."""
     output.mkdir(parents=True, exist_ok=True)
     cleaner = Cleaner(settings.cleaning, [settings.language])
@@ -49,9 +58,9 @@ def build(name: str, settings: CorpusSettings, against: list[Path], cache: Path,
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=output, prefix=".scratch.")))
         provenance, documents = sources.documents(settings, sources.Context(cache, scratch, cleaner.removed, bitext))
         buckets = stack.enter_context(Buckets(scratch))
-        read = _fill(buckets, documents, cleaner, check, name)
+        read = fill(buckets, documents, Preparation(cleaner, check), threads, f"corpus {name}")
         writer = stack.enter_context(ItemWriter(output / FILE))
-        for document, key in _distinct(buckets, settings.cleaning.duplicates, cleaner):
+        for document, key in _distinct(buckets, settings.cleaning.duplicates, cleaner.removed):
             document.split = "valid" if key / 2**64 < settings.valid else "train"
             splits[document.split] += 1
             writer.write(document)
@@ -66,7 +75,7 @@ def build(name: str, settings: CorpusSettings, against: list[Path], cache: Path,
         "removed": dict(sorted(cleaner.removed.items())),
         "changed": dict(sorted(cleaner.changed.items())),
     }
-    report |= {"contamination": check.sets, "splits": splits}
+    report |= {"contamination": check.sets(), "splits": splits}
     report |= {"documents": writer.items, "characters": writer.characters, "bytes": writer.bytes}
     write_report(output, report, [FILE])
     return report
@@ -84,25 +93,15 @@ def index_of(bitexts: list[Path]) -> TestIndex:
     return index
 
 
-def _fill(buckets: Buckets, documents: Iterator[Document], cleaner: Cleaner, check: Contamination, name: str) -> int:
-    with Progress(f"corpus {name}", 0, "document") as progress:
-        for raw in documents:
-            document = cleaner.document(raw)
-            if document is not None and check.clean(document):
-                buckets.add(key_of(document.group or normalise(document.text) or document.text), encode(document))
-            progress.update(1)
-        return int(progress.done)
-
-
-def _distinct(buckets: Buckets, duplicates: bool, cleaner: Cleaner) -> Iterator[tuple[Document, int]]:
-    last, seen = None, set()
-    for key, line in buckets:
-        document = Document(**json.loads(line))
-        if key != last:
-            last, seen = key, set()
-        normal = normalise(document.text) or document.text
-        if duplicates and normal in seen:
-            cleaner.removed["duplicates"] += 1
-        else:
-            seen.add(normal)
-            yield document, key
+def _distinct(buckets: Buckets, duplicates: bool, removed: Counter[str]) -> Iterator[tuple[Document, int]]:
+    """Documents in the order of their keys; of those that are equal once normalised the first in the order of lines."""
+    for key, lines in runs(buckets):
+        seen: set[str] = set()
+        for document in (Document(**json.loads(line)) for line in lines):
+            # most keys have one line, and need no normal form
+            normal = (normalise(document.text) or document.text) if len(lines) > 1 else ""
+            if duplicates and normal in seen:
+                removed["duplicates"] += 1
+            else:
+                seen.add(normal)
+                yield document, key

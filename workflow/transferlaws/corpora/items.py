@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -52,10 +52,16 @@ class Pair:
 Item = TypeVar("Item", Document, Pair)
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def encode(item: Document | Pair) -> bytes:
-    """One JSON line, newline included; empty optional fields are left out."""
-    fields = {key: value for key, value in asdict(item).items() if value or key not in ("group", "split")}
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    """One JSON line, newline included; an empty group or split is left out."""
+    fields = {name: getattr(item, name) for name in item.__slots__}
+    for name in ("group", "split"):
+        if not fields[name]:
+            del fields[name]
+    return _ENCODER.encode(fields).encode() + b"\n"
 
 
 def read_items(path: str | Path, kind: type[Item]) -> Iterator[Item]:

@@ -16,11 +16,12 @@ def default_cache() -> Path:
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """`--name --settings --cache --output`."""
+    """`--name --settings --cache --output --threads`."""
     parser.add_argument("--name", required=True, help="name in the study")
     parser.add_argument("--settings", required=True, help="its part of the config, as JSON")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="folder for downloads (default: %(default)s)")
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
+    parser.add_argument("--threads", type=int, default=1, help="processes to clean with (default: %(default)s)")
 
 
 def parse_settings(kind: object, text: str, name: str) -> object:

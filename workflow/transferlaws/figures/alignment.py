@@ -78,4 +78,4 @@ def draw_gains(axes: Axes, rows: pd.DataFrame, series: dict[str, style.Mark], me
     axes.set_xlim(-0.1, 1.1)
     axes.set_xlabel("alignment score of the mixture")
     axes.set_ylabel(f"gain in {LABELS[metric]} over scratch")
-    style.heading(axes, "at the last rung", [f"with {level:.0%} intervals".replace("%", " %")])
+    style.heading(axes, "at the last rung", [f"with {style.percent(level)} intervals"])

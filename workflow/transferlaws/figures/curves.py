@@ -56,10 +56,8 @@ class Key:
                 Line2D([], [], color=grey, marker="|", markersize=8, linestyle="", label="± 1 sd over resampled test sets")
             )
         if self.levels:
-            levels = " and ".join(f"{level:.0%}" for level in sorted(self.levels))
-            entries.append(
-                Patch(facecolor=grey, alpha=style.BAND_ALPHA + 0.1, label=f"{levels} interval of the law".replace("%", " %"))
-            )
+            levels = " and ".join(map(style.percent, sorted(self.levels)))
+            entries.append(Patch(facecolor=grey, alpha=style.BAND_ALPHA + 0.1, label=f"{levels} interval of the law"))
         if self.extrapolated:
             entries.append(Line2D([], [], color=grey, linestyle="--", label="law beyond the fitted rungs"))
         if self.unidentified:

@@ -1,4 +1,4 @@
-"""Score and cross-entropy against pretraining tokens: what each mixture buys, and what the laws say of it (Isik et al., figures 2-4)."""
+"""Score and cross-entropy against pretraining tokens: what each mixture buys, with its law (Isik et al., figures 2-4)."""
 
 import pandas as pd
 from matplotlib.axes import Axes

@@ -100,6 +100,6 @@ def draw_gains(
         axes.set_yticks([sum(group) / len(group) for group in groups.values()], list(groups))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    level = f"{lines[0][2].level:.0%}".replace("%", " %")
+    level = style.percent(lines[0][2].level)
     axes.set_xlabel({"cross_entropy": "reduction of cross-entropy (nats/token)"}.get(metric, f"gain in {LABELS[metric]}"))
     style.heading(axes, "gain over scratch at the last rung", [f"with {level} intervals"])

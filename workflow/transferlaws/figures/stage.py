@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from transferlaws import __version__
 from transferlaws.errors import UserError
-from transferlaws.figures import alignment, downstream, losses, overview, style, transfer_gap
+from transferlaws.figures import alignment, downstream, effective_data, losses, overview, style, transfer_gap
 from transferlaws.figures.inputs import Fit, read_fits, read_table
 from transferlaws.figures.settings import FigureSettings
 from transferlaws.files import sha256
@@ -21,6 +21,7 @@ FIGURES: dict[str, tuple[str, Callable[[pd.DataFrame, list[Fit], FigureSettings]
     "upstream": ("Upstream loss against pretraining tokens", losses.upstream),
     "alignment": ("Mixtures by their alignment with the task", alignment.alignment),
     "transfer-gap": ("Loss against pretraining and fine-tuning data, and the transfer gap", transfer_gap.transfer_gap),
+    "effective-data": ("Effective data transferred", effective_data.effective_data),
 }
 
 

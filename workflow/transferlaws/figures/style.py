@@ -77,12 +77,20 @@ def marks(names: Iterable[str]) -> dict[str, Mark]:
     return {name: Mark(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(distinct)}
 
 
+def printable(text: str) -> str:
+    """Text without control, format (bidirectional override) and unassigned characters; line breaks and tabs stay."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def name(text: object) -> str:
     """A name from a table as it may stand in a figure: printable, on one line, of bounded length."""
-    clean = "".join(
-        c if unicodedata.category(c)[0] != "C" and c not in "\u2028\u2029" else "\N{REPLACEMENT CHARACTER}" for c in str(text)
-    )
+    clean = " ".join(printable(str(text)).split())
     return clean if len(clean) <= NAME_LENGTH else clean[: NAME_LENGTH - 1] + "…"
+
+
+def percent(share: float) -> str:
+    """A share as in '90 %'."""
+    return f"{100 * share:.3g} %"
 
 
 def short_number(value: float) -> str:

@@ -124,5 +124,5 @@ def draw_gaps(axes: Axes, gaps: list[tuple[dict, Fit]], series: dict[str, style.
     axes.set_yticks(range(len(gaps)), [", ".join(style.name(keys[n]) for n in ("task", "mixture")) for keys, _ in reversed(gaps)])
     axes.set_ylim(-0.6, len(gaps) - 0.4)
     axes.set_xlabel(r"transfer gap $G\,D_f^{-\beta}$ (nats/token)").set_parse_math(True)
-    level = f"{gaps[0][1].level:.0%}".replace("%", " %")
+    level = style.percent(gaps[0][1].level)
     style.heading(axes, "transfer gap", [f"with {level} intervals; hollow: not identified"], 6)

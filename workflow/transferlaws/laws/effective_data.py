@@ -1,7 +1,7 @@
 """Effective data transferred (Hernandez et al. 2021): how much fine-tuning data pretraining was worth.
 
 For each model size N the from-scratch loss as a function of data, L(D), is inverted at the loss of a fine-tuned model: that much
-data, D_E, would have been needed without pretraining, and D_T = D_E - D_F is what pretraining transferred. The inversion interpolates
+data, D_E, would have been needed without pretraining, and D_T = D_E - D_F is what pretraining transferred. The inversion takes
 measured points (a fitted L(N, D) was too poor in the paper, appendix E.1): losses made non-increasing in D by isotonic regression,
 then a monotone cubic through (ln L, ln D). Loss noise goes through the whole procedure in the bootstrap.
 """

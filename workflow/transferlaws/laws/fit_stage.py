@@ -10,6 +10,7 @@ from transferlaws.laws.protocols import resolve
 from transferlaws.laws.registry import LAWS
 from transferlaws.laws.report import report
 from transferlaws.laws.settings import FitSettings, parse
+from transferlaws.laws.shared_noise import with_sentences
 from transferlaws.laws.table import groups_of, metrics_of, read_measurements
 
 SCHEMA = 1
@@ -29,6 +30,8 @@ def run(arguments: argparse.Namespace) -> None:
     law = LAWS[arguments.law]
     settings = resolve(law, parse(FitSettings, arguments.settings))
     table = read_measurements(arguments.measurements)
+    if arguments.sentences:
+        table = with_sentences(table, arguments.sentences)
     groups = [
         group
         for metric in metrics_of(table, law, settings.metrics)
