@@ -15,6 +15,7 @@ from transferlaws.evaluation.settings import EvaluationSettings, ScoreSettings
 from transferlaws.figures.settings import FigureName, FigureSettings
 from transferlaws.laws.settings import AdviceSettings, FitSettings, LawName
 from transferlaws.model.settings import ModelSettings
+from transferlaws.plan.settings import ComputeSettings
 from transferlaws.tokens.settings import VocabularySettings
 from transferlaws.training.settings import FinetuningSettings, PretrainingSettings
 
@@ -143,6 +144,7 @@ class Study(Section):
     curves: Curves = Field(Curves(), description="What is crossed with what.")
     laws: dict[LawName, FitSettings] = Field(description="Laws to fit, each with its settings (`{}` for the defaults).")
     advice: AdviceSettings = Field(AdviceSettings(), description="What the advice assumes.")
+    compute: ComputeSettings = Field(ComputeSettings(), description="The machines that jobs are planned for.")
     figures: dict[FigureName, FigureSettings] = Field(
         description="Figures to draw, each with its settings (`{}` for the defaults)."
     )
