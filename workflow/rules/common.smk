@@ -15,6 +15,8 @@ try:
     plan = Plan(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None
+# The whole resolved study as a parameter would fill every explanation of a rerun; its hash stands for it.
+os.environ["TRANSFERLAWS_STUDY"] = plan.resolved()
 
 
 wildcard_constraints:
@@ -42,6 +44,6 @@ rule study:
     conda:
         "../../envs/transferlaws.yaml"
     params:
-        resolved=plan.resolved(),
+        identity=plan.identity(),
     shell:
-        "printf '%s\\n' {params.resolved:q} > {output:q} 2> {log:q}"
+        "printf '%s\\n' \"$TRANSFERLAWS_STUDY\" > {output:q} 2> {log:q}"
