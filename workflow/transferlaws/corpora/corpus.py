@@ -17,7 +17,7 @@ from transferlaws.corpora.buckets import Buckets
 from transferlaws.corpora.cleaning import Cleaner
 from transferlaws.corpora.contamination import Contamination, TestIndex
 from transferlaws.corpora.items import Document, ItemWriter, Pair, read_items
-from transferlaws.corpora.normalise import normalise
+from transferlaws.corpora.normalise import key_of, normalise
 from transferlaws.corpora.prepare import Preparation, fill, runs
 from transferlaws.corpora.settings import CorpusSettings
 from transferlaws.corpora.stage import add_common_arguments, parse_settings, write_report
@@ -61,7 +61,8 @@ def build(
         read = fill(buckets, documents, Preparation(cleaner, check), threads, f"corpus {name}")
         writer = stack.enter_context(ItemWriter(output / FILE))
         for document, key in _distinct(buckets, settings.cleaning.duplicates, cleaner.removed):
-            document.split = "valid" if key / 2**64 < settings.valid else "train"
+            # hashed anew: the sides of a bitext's monolingual part were chosen by the key itself
+            document.split = "valid" if key_of(f"valid {key}") / 2**64 < settings.valid else "train"
             splits[document.split] += 1
             writer.write(document)
     if check.removed:
