@@ -100,7 +100,6 @@ class TextBatch:
 class _Queue:
     names: list[str] = field(default_factory=list)
     segments: list[int] = field(default_factory=list)
-    tokens: int = 0
 
 
 class MixtureStream:
@@ -193,7 +192,7 @@ class MixtureStream:
 
     def state(self) -> dict:
         """Plain data that `restore` takes."""
-        queues = [{"names": q.names, "segments": q.segments} for q in self.queues]
+        queues = [{"names": [*q.names], "segments": [*q.segments]} for q in self.queues]
         return {"drawn": dict(self.drawn), "position": dict(self.position), "queues": queues}
 
     def restore(self, state: dict) -> None:
