@@ -2,12 +2,16 @@
 
 import argparse
 import importlib
+import logging
+import os
 import sys
+from pathlib import Path
 
 from transferlaws.errors import UserError
 
 # stage -> (module with add_arguments and run, one line of help); imported only when asked for
 STAGES = {
+    "plan": ("transferlaws.plan.stage", "a study's config -> what it costs: jobs, operations, hours, disk, text"),
     "bitext": ("transferlaws.corpora.bitext", "a source of sentence pairs -> cleaned, split pairs"),
     "corpus": ("transferlaws.corpora.corpus", "a source of text -> cleaned documents without dev and test items"),
     "vocabulary": ("transferlaws.tokens.vocabulary_stage", "corpora -> a sentencepiece model"),
@@ -18,7 +22,9 @@ STAGES = {
     "score": ("transferlaws.evaluation.score", "predictions of every curve -> measurements.csv"),
     "fit": ("transferlaws.laws.fit_stage", "a measurement table -> a fitted law"),
     "advise": ("transferlaws.laws.advise", "a measurement table and fits -> verdicts and advice"),
+    "coverage": ("transferlaws.laws.coverage", "simulated studies -> how often the intervals of every law hold the truth"),
     "figure": ("transferlaws.figures.stage", "measurements and fits -> a figure"),
+    "summary": ("transferlaws.figures.summary", "measurements, fits, advice and data reports -> one page with the answer"),
 }
 
 
@@ -31,12 +37,34 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     for name, (module, text) in STAGES.items():
         stage = stages.add_parser(name, help=text, description=text)
+        stage.add_argument("--log", type=Path, help="file that progress and errors are written to, beside the terminal")
         if argv[:1] == [name]:
             importlib.import_module(module).add_arguments(stage)
     arguments = parser.parse_args(argv)
+    logger = configure_log(arguments.log)
     try:
         importlib.import_module(STAGES[arguments.stage][0]).run(arguments)
     except UserError as error:
-        print(f"transferlaws {arguments.stage}: {error}", file=sys.stderr)
+        logger.error("transferlaws %s: %s", arguments.stage, error)
         return 1
+    except Exception:
+        logger.exception("transferlaws %s: unexpected error", arguments.stage)
+        return 2
     return 0
+
+
+def configure_log(path: Path | None) -> logging.Logger:
+    """The package's log: everything to the file; to the terminal progress lines under the workflow, and warnings always."""
+    logger = logging.getLogger("transferlaws")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    terminal = logging.StreamHandler()
+    lines = sys.stderr.isatty() and os.environ.get("TRANSFERLAWS_PROGRESS") == "lines"
+    terminal.setLevel(logging.INFO if lines else logging.WARNING)
+    logger.handlers = [terminal]
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = logging.FileHandler(path, mode="w", encoding="utf-8")
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger.handlers.append(file)
+    return logger

@@ -1,14 +1,19 @@
 """Files that are whole or absent, and checked when read."""
 
+import fcntl
 import hashlib
 import json
+import logging
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from transferlaws.errors import ChecksumError, UserError
+
+logger = logging.getLogger("transferlaws")
 
 
 @contextmanager
@@ -42,6 +47,33 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def exclusive(path: str | Path) -> Iterator[None]:
+    """Hold the lock file `path` alone, on every machine that shares the file system; wait, and say so, while another holds it.
+
+    The system drops the lock with the process that holds it, however that ends, so a lock is never stale. Half-written files that a
+    killed holder left in the lock's folder are removed.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            logger.warning("%s: %s is at the same work; waiting until it ends, then going on from what it leaves.", path, holder)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            logger.warning("%s: this file system has no locks (%s): see to it that no two processes do this work.", path, error)
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+        for leftover in path.parent.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
+        yield
 
 
 def sha256(path: str | Path) -> str:

@@ -1,5 +1,6 @@
 """Progress of long work: a bar by hand, timed lines under the workflow, silence where nobody looks."""
 
+import logging
 import os
 import sys
 import time
@@ -9,12 +10,14 @@ from tqdm import tqdm
 
 LINES_EVERY = 5.0  # seconds
 
+logger = logging.getLogger("transferlaws")
+
 
 class Progress:
     """A progress display of `total` units of work; a context manager.
 
-    On a terminal it is a tqdm bar. Where several jobs share a terminal (`TRANSFERLAWS_PROGRESS=lines`, set by the workflow) it is
-    one line every few seconds. Where standard error is no terminal it prints nothing.
+    By hand on a terminal it is a tqdm bar. Beside it, and alone where several jobs share a terminal (`TRANSFERLAWS_PROGRESS=lines`,
+    set by the workflow), a line every few seconds goes to the log, which shows it on the terminal and keeps it in the log file.
     """
 
     def __init__(self, label: str, total: float, unit: str = "it") -> None:
@@ -23,9 +26,8 @@ class Progress:
         self.note = ""
         self.start = self.printed = time.monotonic()
         self.first = 0.0  # work done before this process (resumed), left out of the rate
-        terminal = sys.stderr.isatty()
-        self.lines = terminal and os.environ.get("TRANSFERLAWS_PROGRESS") == "lines"
-        self.bar = tqdm(total=total, desc=label, unit=unit, unit_scale=True, disable=not terminal or self.lines, leave=False)
+        hidden = not sys.stderr.isatty() or os.environ.get("TRANSFERLAWS_PROGRESS") == "lines"
+        self.bar = tqdm(total=total, desc=label, unit=unit, unit_scale=True, disable=hidden, leave=False)
 
     def resume(self, done: float) -> None:
         """Count work that an earlier process did."""
@@ -40,9 +42,9 @@ class Progress:
         self.bar.update(amount)
         if note:
             self.bar.set_postfix_str(note, refresh=False)
-        if self.lines and time.monotonic() - self.printed >= LINES_EVERY:
+        if time.monotonic() - self.printed >= LINES_EVERY:
             self.printed = time.monotonic()
-            print(self.line(), file=sys.stderr, flush=True)
+            logger.info(self.line())
 
     @property
     def rate(self) -> float:
@@ -62,6 +64,8 @@ class Progress:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.bar.close()
+        if error is None:
+            logger.info("[%s] done: %s %s in %.0f s", self.label, _scaled(self.done), self.unit, time.monotonic() - self.start)
 
 
 def _scaled(value: float) -> str:

@@ -83,7 +83,7 @@ class TokenCorpus:
 class ShardWriter:
     """Writes the shards of one corpus or bitext; a context manager that leaves either every file and the index, or nothing new.
 
-    Documents are appended with `add`, split by split in any order. Memory does not grow with them.
+    Documents are appended with `add`, in any order of the splits. Memory does not grow with them.
     """
 
     def __init__(
@@ -96,6 +96,7 @@ class ShardWriter:
         vocabulary_sha256: str,
         dtype: np.dtype,
         eos_id: int,
+        splits: list[str],
     ) -> None:
         self.folder = Path(folder)
         self.head = {
@@ -107,15 +108,13 @@ class ShardWriter:
         }
         self.dtype, self.eos_id = dtype, eos_id
         self._stack = ExitStack()
-        self._splits: dict[str, _Split] = {}
+        self._splits = {split: _Split(self.folder, split, self._stack) for split in splits}
 
     def __enter__(self) -> ShardWriter:
         return self
 
     def add(self, split: str, documents: Iterable[np.ndarray], texts: Iterable[str]) -> None:
         """Append documents (ids without eos, each of shape (tokens,)) and the texts they encode."""
-        if split not in self._splits:
-            self._splits[split] = _Split(self.folder, split, self._stack)
         self._splits[split].add([*documents], [*texts], self.dtype, self.eos_id)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -149,6 +148,8 @@ class _Split:
         return stack.enter_context(open(temporary, "wb+"))
 
     def add(self, documents: list[np.ndarray], texts: list[str], dtype: np.dtype, eos_id: int) -> None:
+        if not documents:
+            return
         eos = np.array([eos_id])
         ids = np.concatenate([part for document in documents for part in (document, eos)]).astype(dtype)
         ends = self.entry["tokens"] + np.cumsum([len(document) + 1 for document in documents])

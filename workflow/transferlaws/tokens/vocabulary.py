@@ -15,8 +15,8 @@ MANIFEST = "vocabulary.json"
 class Vocabulary:
     """A sentencepiece model and `sentinels` extra ids at the top of the range.
 
-    Ids: pad 0, eos 1, unk 2, then pieces, then unused ids that round the size up, then the sentinels: sentinel i is `size - 1 - i`
-    (T5, Raffel et al. 2020). Load it with `Vocabulary.load`.
+    Ids: pad 0, eos 1, unk 2, pieces, then the sentinels in falling order, as in T5 (Raffel et al. 2020): in a vocabulary that we
+    train, sentinel i is `size - 1 - i`. A model made elsewhere may leave unused ids above them, up to a multiple of 64.
     """
 
     def __init__(self, processor: sentencepiece.SentencePieceProcessor, size: int, sentinels: int, sha256: str) -> None:
@@ -24,6 +24,7 @@ class Vocabulary:
             raise UserError(
                 f"vocabulary: size {size} is less than its {processor.get_piece_size()} pieces and {sentinels} sentinels"
             )
+        self._processor, self._pieces = processor, processor.get_piece_size()
         self.size = size
         self.sha256 = sha256
         self.pad_id, self.eos_id, self.unk_id = processor.pad_id(), processor.eos_id(), processor.unk_id()
@@ -32,9 +33,7 @@ class Vocabulary:
                 f"vocabulary: pad, eos and unk have the ids {self.pad_id}, {self.eos_id}, {self.unk_id}; expected 0, 1, 2. "
                 "Use a T5-style sentencepiece model, or train one (vocabulary.model left out)."
             )
-        self.sentinel_ids = np.arange(size - 1, size - 1 - sentinels, -1, dtype=np.int64)  # (sentinels,)
-        self._processor = processor
-        self._pieces = processor.get_piece_size()
+        self.sentinel_ids = np.arange(self._pieces + sentinels - 1, self._pieces - 1, -1)  # (sentinels,)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Vocabulary":
@@ -51,10 +50,9 @@ class Vocabulary:
         """The smallest little-endian unsigned type that holds every id: uint16 or uint32."""
         return np.dtype("<u2" if self.size <= 2**16 else "<u4")
 
-    def encode(self, texts: list[str]) -> list[np.ndarray]:
+    def encode(self, texts: list[str], threads: int = 1) -> list[np.ndarray]:
         """Ids of each text, without eos; int32 arrays of shape (tokens,)."""
-        # one thread: the caller decides how many processes there are
-        return [np.asarray(ids, dtype=np.int32) for ids in self._processor.encode(texts, num_threads=1)]
+        return [np.asarray(ids, dtype=np.int32) for ids in self._processor.encode(texts, num_threads=threads)]
 
     def decode(self, sequences: Iterable[Sequence[int] | np.ndarray]) -> list[str]:
         """Text of each sequence up to its first eos; pad and ids that are no pieces (sentinels, unused) are left out."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from transferlaws.errors import UserError
-from transferlaws.files import canonical_json, check_sha256, read_json, sha256, write_json
+from transferlaws.files import canonical_json, check_sha256, exclusive, read_json, sha256, write_json
 from transferlaws.model.checkpoint import load_checkpoint, save_checkpoint
 from transferlaws.model.settings import ModelSettings
 from transferlaws.model.transformer import Transformer
@@ -49,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Fine-tune what is not finished yet, then write the outputs."""
-    Curve(arguments).train()
+    curve = Curve(arguments)
+    with exclusive(curve.running / "lock"):
+        curve.train()
 
 
 class Curve:
@@ -64,6 +66,8 @@ class Curve:
         self.device = choose_device()
         self.starts = self._starts()
         self.state = Path(arguments.state)
+        names = {name: getattr(arguments, name) for name in ("name_model", "mixture", "task", "size")}
+        self.running = self.state / "running" / key(**names)
         train = open_examples(arguments.tokens, self.vocabulary, "train", self.settings.length)
         self.kind = "lm" if train.sources is None else "translation"
         self.train_sets = {seed: train.subset(self._indices(train, seed)) for seed in self.seeds}
@@ -141,7 +145,7 @@ class Curve:
         model.dtype = compute_type(self.settings.precision, self.device)
         seeds = {start["seed"]: self.train_sets[start["seed"]] for start in starts}
         lockstep = Lockstep(model, replicas, seeds, self.dev, self.settings, self.batches)
-        path = self.state / f"running_{key(starts=[str(self._finished(start)) for start in starts])}.safetensors"
+        path = self.running / f"{key(starts=[self._finished(start).name for start in starts])}.safetensors"
         loaded, log = load_state(path), []
         if loaded is not None:
             lockstep.restore(*loaded)

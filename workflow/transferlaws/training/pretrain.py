@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from transferlaws.errors import UserError
-from transferlaws.files import canonical_json, sha256, write_json
+from transferlaws.files import canonical_json, exclusive, sha256, write_json
 from transferlaws.model.checkpoint import save_checkpoint
 from transferlaws.model.settings import ModelSettings
 from transferlaws.model.transformer import Transformer
@@ -53,7 +53,9 @@ def run(arguments: argparse.Namespace) -> None:
     ladder = json.loads(arguments.ladder)
     if not ladder or ladder[0] <= 0 or ladder != sorted(set(ladder)):
         raise UserError(f"--ladder {arguments.ladder}: expected increasing positive numbers of tokens.")
-    Trajectory(arguments, ladder).train()
+    trajectory = Trajectory(arguments, ladder)
+    with exclusive(trajectory.state / "lock"):
+        trajectory.train()
 
 
 class Trajectory:

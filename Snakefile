@@ -1,0 +1,49 @@
+import json
+import os
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.14")
+
+# The package runs from this checkout, with the interpreter that runs Snakemake, whether or not it is installed.
+PACKAGE = Path(workflow.basedir) / "workflow"
+sys.path.insert(0, str(PACKAGE))
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(PACKAGE), os.environ.get("PYTHONPATH")])
+)
+os.environ["PATH"] = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+)
+os.environ["TRANSFERLAWS_PROGRESS"] = "lines"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/corpora.smk"
+include: "workflow/rules/tokens.smk"
+include: "workflow/rules/pretrain.smk"
+include: "workflow/rules/finetune.smk"
+include: "workflow/rules/laws.smk"
+include: "workflow/rules/figures.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+rule all:
+    default_target: True
+    input:
+        plan.targets(),
+
+
+# The report needs a finished run, so it is no rule: it is made when all is there.
+onsuccess:
+    if all(Path(target).exists() for target in plan.targets()):
+        merged = Path(plan.state) / "report-config.json"
+        merged.parent.mkdir(exist_ok=True)
+        merged.write_text(json.dumps(config))
+        shell(
+            "snakemake --report {plan.root:q}/report.html --snakefile {workflow.main_snakefile:q} --configfile {merged:q}"
+            " > {plan.logs:q}/report.log 2>&1 && echo report: {plan.root:q}/report.html"
+        )

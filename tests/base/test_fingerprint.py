@@ -1,0 +1,89 @@
+import pytest
+
+from transferlaws import fingerprint as module
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    (tmp_path / "room").mkdir()
+    (tmp_path / "__init__.py").write_text('__version__ = "1"\n')
+    (tmp_path / "room" / "__init__.py").write_text("")
+    (tmp_path / "room" / "stage.py").write_text("from transferlaws.room.helper import twice\n\n\ndef run():\n    return twice(2)\n")
+    (tmp_path / "room" / "helper.py").write_text('"""Help."""\n\n\ndef twice(x):\n    """Two times x."""\n    return 2 * x\n')
+    (tmp_path / "room" / "other.py").write_text("X = 1\n")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+
+    def fingerprint():
+        module.fingerprint.cache_clear(), module._tree.cache_clear(), module._path.cache_clear()
+        return module.fingerprint("transferlaws.room.stage")
+
+    yield tmp_path, fingerprint
+    module.fingerprint.cache_clear(), module._tree.cache_clear(), module._path.cache_clear()
+
+
+def change(path, before, after):
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [
+        ("room/helper.py", "return 2 * x", "return 2 * x  # a comment"),
+        ("room/helper.py", "Two times x.", "Twice x."),
+        ("room/helper.py", "return 2 * x", "return (2   *   x)"),
+        ("room/other.py", "X = 1", "X = 2"),
+        ("__init__.py", '"1"', '"2"'),
+    ],
+)
+def test_what_does_not_count(package, file, before, after):
+    folder, fingerprint = package
+    old = fingerprint()
+    change(folder / file, before, after)
+    assert fingerprint() == old
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [
+        ("room/helper.py", "return 2 * x", "return 3 * x"),
+        ("room/stage.py", "twice(2)", "twice(3)"),
+        ("room/__init__.py", "", "LIMIT = 3\n"),
+    ],
+)
+def test_what_counts(package, file, before, after):
+    folder, fingerprint = package
+    old = fingerprint()
+    change(folder / file, before, after)
+    assert fingerprint() != old
+
+
+def test_imports_inside_functions_count(package):
+    folder, fingerprint = package
+    change(folder / "room" / "stage.py", "    return twice(2)", "    from transferlaws.room import other\n\n    return other.X")
+    old = fingerprint()
+    change(folder / "room" / "other.py", "X = 1", "X = 2")
+    assert fingerprint() != old
+
+
+def test_laws_and_figures_import_no_torch_and_stages_no_study():
+    for stage in ("laws.fit_stage", "laws.advise", "figures.stage", "evaluation.score"):
+        modules = module.imported_modules(f"transferlaws.{stage}")
+        for name in modules:
+            assert "import torch" not in module._path(name).read_text().replace("from torch", "import torch"), (
+                f"{stage} imports torch through {name}"
+            )
+        assert not modules & {"transferlaws.study", "transferlaws.config"}
+
+
+ORDER = ["corpora", "tokens", "model", "training", "evaluation"]
+
+
+@pytest.mark.parametrize("room", [*ORDER, "laws", "figures"])
+def test_imports_go_one_way(room):
+    allowed = {*ORDER[: ORDER.index(room) + 1]} if room in ORDER else {"laws", room}
+    for path in (module.ROOT / room).rglob("*.py"):
+        name = ".".join(["transferlaws", *path.relative_to(module.ROOT).with_suffix("").parts]).removesuffix(".__init__")
+        rooms = {parts[1] for parts in (imported.split(".") for imported in module._imports(name)) if len(parts) > 2}
+        assert rooms & {*ORDER, "laws", "figures"} <= allowed, f"{path} imports {rooms - allowed}"

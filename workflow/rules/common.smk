@@ -1,0 +1,47 @@
+import yaml
+from snakemake.exceptions import WorkflowError
+
+from transferlaws.config import overlay
+from transferlaws.errors import UserError
+from transferlaws.fingerprint import fingerprint
+from transferlaws.study import Plan, folders, names_pattern
+
+# `configfile:` would merge a mixture's weights with those of the default's mixture of that name.
+config = overlay(
+    yaml.safe_load((Path(workflow.basedir) / "config.yaml").read_text()), config
+)
+
+try:
+    plan = Plan(config)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+
+wildcard_constraints:
+    bitext=names_pattern(plan.study.bitexts),
+    corpus=names_pattern(plan.study.corpora),
+    model=names_pattern(plan.study.models),
+    mixture=names_pattern(["scratch", *plan.study.mixtures]),
+    task=names_pattern(plan.study.tasks),
+    law=names_pattern(plan.study.laws),
+    figure=names_pattern(plan.study.figures),
+    seed=r"\d+",
+    size=r"\d+",
+
+
+localrules:
+    all,
+    study,
+
+
+rule study:
+    output:
+        f"{plan.root}/study.json",
+    log:
+        f"{plan.logs}/study.log",
+    conda:
+        "../../envs/transferlaws.yaml"
+    params:
+        resolved=plan.resolved(),
+    shell:
+        "printf '%s\\n' {params.resolved:q} > {output:q} 2> {log:q}"

@@ -1,0 +1,46 @@
+rule fit:
+    input:
+        table=plan.measurements,
+        sentences=plan.sentences,
+    output:
+        plan.law,
+    log:
+        f"{plan.logs}/fit/{{law}}.log",
+    benchmark:
+        f"{plan.logs}/fit/{{law}}.tsv"
+    conda:
+        "../../envs/transferlaws.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=fingerprint("transferlaws.laws.fit_stage"),
+        settings=lambda wildcards: plan.settings("laws", wildcards.law),
+    shell:
+        "python -m transferlaws fit {input.table:q} --law {wildcards.law} --sentences {input.sentences:q} --settings {params.settings:q}"
+        " --output {output:q} --log {log:q}"
+
+
+rule advise:
+    input:
+        table=plan.measurements,
+        sentences=plan.sentences,
+        laws=expand(plan.law, law=plan.study.laws),
+    output:
+        json=f"{plan.root}/laws/advice.json",
+        markdown=f"{plan.root}/laws/advice.md",
+    log:
+        f"{plan.logs}/advise.log",
+    benchmark:
+        f"{plan.logs}/advise.tsv"
+    conda:
+        "../../envs/transferlaws.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=fingerprint("transferlaws.laws.advise"),
+        settings=plan.settings("advice"),
+    shell:
+        "python -m transferlaws advise --measurements {input.table:q} --laws {input.laws:q} --sentences {input.sentences:q}"
+        " --settings {params.settings:q} --output {output.json:q} --markdown {output.markdown:q} --log {log:q}"

@@ -1,0 +1,62 @@
+rule vocabulary:
+    input:
+        plan.vocabulary_inputs,
+    output:
+        f"{plan.vocabulary}/vocabulary.json",
+    log:
+        f"{plan.logs}/vocabulary.log",
+    benchmark:
+        f"{plan.logs}/vocabulary.tsv"
+    conda:
+        "../../envs/transferlaws.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=fingerprint("transferlaws.tokens.vocabulary_stage"),
+        settings=plan.settings("vocabulary"),
+        corpora=lambda wildcards, input: folders(input),
+        folder=plan.vocabulary,
+    shell:
+        "python -m transferlaws vocabulary --settings {params.settings:q} --corpora {params.corpora:q} --output {params.folder:q} --log {log:q}"
+
+
+rule corpus_tokens:
+    input:
+        text=f"{plan.corpus}/report.json",
+        vocabulary=f"{plan.vocabulary}/vocabulary.json",
+    output:
+        f"{plan.corpus_tokens}/index.json",
+    log:
+        f"{plan.logs}/tokens/{{corpus}}.log",
+    benchmark:
+        f"{plan.logs}/tokens/{{corpus}}.tsv"
+    conda:
+        "../../envs/transferlaws.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        code=fingerprint("transferlaws.tokens.shards_stage"),
+        text=plan.corpus,
+        vocabulary=plan.vocabulary,
+        folder=plan.corpus_tokens,
+    shell:
+        "python -m transferlaws tokens --input {params.text:q} --vocabulary {params.vocabulary:q} --output {params.folder:q} --log {log:q}"
+
+
+use rule corpus_tokens as bitext_tokens with:
+    input:
+        text=f"{plan.bitext}/report.json",
+        vocabulary=f"{plan.vocabulary}/vocabulary.json",
+    output:
+        f"{plan.bitext_tokens}/index.json",
+    log:
+        f"{plan.logs}/tokens/{{bitext}}.log",
+    benchmark:
+        f"{plan.logs}/tokens/{{bitext}}.tsv"
+    params:
+        code=fingerprint("transferlaws.tokens.shards_stage"),
+        text=plan.bitext,
+        vocabulary=plan.vocabulary,
+        folder=plan.bitext_tokens,

@@ -1,0 +1,236 @@
+"""The whole study's config: one schema, every mistake found before any job starts.
+
+The JSON schema in `workflow/schemas/` and the table in the docs are generated from `Study`.
+"""
+
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from transferlaws.config_errors import describe, explain
+from transferlaws.corpora.settings import BitextSettings, CorpusSettings
+from transferlaws.errors import UserError
+from transferlaws.evaluation.settings import EvaluationSettings, ScoreSettings
+from transferlaws.figures.settings import FigureName, FigureSettings
+from transferlaws.laws.settings import AdviceSettings, FitSettings, LawName
+from transferlaws.model.settings import ModelSettings
+from transferlaws.plan.settings import ComputeSettings
+from transferlaws.tokens.settings import VocabularySettings
+from transferlaws.training.settings import FinetuningSettings, PretrainingSettings
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9+._-]*$"
+SCRATCH = "scratch"
+
+Name = Annotated[str, Field(pattern=NAME, max_length=80)]
+
+
+def count(value: object) -> object:
+    """Accept `64k`, `1M`, `2.5G` beside plain integers; a unit that leaves a fraction is refused."""
+    if isinstance(value, str):
+        number, factor = value.strip(), 1
+        for suffix, scale in (("k", 10**3), ("M", 10**6), ("G", 10**9), ("T", 10**12)):
+            if number.endswith(suffix):
+                number, factor = number[: -len(suffix)], scale
+        try:
+            scaled = float(number) * factor
+        except ValueError:
+            raise ValueError("expected a whole number, or one with k, M, G or T behind it (64k, 1M)") from None
+        if scaled != int(scaled):
+            raise ValueError("expected a whole number of tokens or pairs")
+        return int(scaled)
+    return value
+
+
+def increasing(values: list[int]) -> list[int]:
+    """Refuse a list that does not strictly increase."""
+    for before, after in pairwise(values):
+        if after <= before:
+            raise ValueError(f"must increase: {after} follows {before}")
+    return values
+
+
+def distinct(values: list) -> list:
+    """Refuse a list that names something twice."""
+    if len(set(values)) != len(values):
+        raise ValueError(f"names something twice: {values}")
+    return values
+
+
+Count = Annotated[int, BeforeValidator(count), Field(gt=0)]
+Ladder = Annotated[list[Count], Field(min_length=1), AfterValidator(increasing)]
+
+
+class Section(BaseModel):
+    """A part of the config: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Pretraining(PretrainingSettings):
+    """How models are pretrained, and up to where."""
+
+    ladder: Ladder = Field(
+        description="Rungs: pretraining tokens D_p at which each trajectory is checkpointed. Rung 0 is always there."
+    )
+    seeds: Annotated[list[int], Field(min_length=1), AfterValidator(distinct)] = Field(
+        [1], description="Seeds of pretraining and fine-tuning; each is a run of its own."
+    )
+
+
+class Translation(Section):
+    """Fine-tuning for translation."""
+
+    kind: Literal["translation"] = Field(description="What is fine-tuned for.")
+    bitext: Name = Field(
+        description="The bitext with the pairs to train on, the dev set and the test set; translated in the order of its languages."
+    )
+    pairs: Ladder = Field(description="Fine-tuning sizes D_f, in sentence pairs; each is a curve.")
+
+    @property
+    def sizes(self) -> list[int]:
+        """D_f of each curve."""
+        return self.pairs
+
+
+class LanguageModelling(Section):
+    """Fine-tuning a decoder-only model on a target corpus."""
+
+    kind: Literal["lm"] = Field(description="What is fine-tuned for.")
+    corpus: Name = Field(description="The target corpus.")
+    tokens: Ladder = Field(description="Fine-tuning sizes D_f, in tokens; each is a curve.")
+
+    @property
+    def sizes(self) -> list[int]:
+        """D_f of each curve."""
+        return self.tokens
+
+
+class Curves(Section):
+    """What is crossed with what."""
+
+    models: Literal["all"] | list[Name] = Field("all", description="Models to cross, or `all`.")
+    mixtures: Literal["all"] | list[Name] = Field("all", description="Mixtures to cross, or `all`.")
+    tasks: Literal["all"] | list[Name] = Field("all", description="Tasks to cross, or `all`.")
+    leave_out: list[dict[Literal["model", "mixture", "task"], Name]] = Field(
+        [], description="Crossings to leave out, such as `{mixture: fr, task: en-de}`."
+    )
+
+
+class Study(Section):
+    """A study: which models, pretrained on which mixtures, fine-tuned for which tasks, and what is fitted to the outcome."""
+
+    study: Name = Field(description="Name of the study; it stands in every row of the table.")
+    results: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/+-]+$")] = Field(
+        "results", description="Folder that everything computed goes to."
+    )
+    cache: str | None = Field(
+        None, description="Folder for downloads, shared by checkouts; empty: `transferlaws` in the user's cache folder."
+    )
+    corpora: dict[Name, CorpusSettings] = Field(description="Monolingual text, by name.")
+    bitexts: dict[Name, BitextSettings] = Field({}, description="Sentence pairs, by name.")
+    vocabulary: VocabularySettings = Field(VocabularySettings(), description="The vocabulary, shared by all models.")
+    mixtures: dict[Name, dict[Name, Annotated[float, Field(gt=0, le=1)]]] = Field(
+        description="Pretraining distributions: weights over corpora that sum to 1."
+    )
+    models: dict[Name, ModelSettings] = Field(min_length=1, description="Models, by name.")
+    pretraining: Pretraining = Field(description="How models are pretrained, and up to where.")
+    tasks: dict[Name, Annotated[Translation | LanguageModelling, Field(discriminator="kind")]] = Field(
+        min_length=1, description="What is fine-tuned for, by name."
+    )
+    finetuning: FinetuningSettings = Field(FinetuningSettings(), description="How curves are fine-tuned.")
+    evaluation: EvaluationSettings = Field(EvaluationSettings(), description="How fine-tuned models are measured.")
+    scoring: ScoreSettings = Field(ScoreSettings(), description="How hypotheses are scored.")
+    curves: Curves = Field(Curves(), description="What is crossed with what.")
+    laws: dict[LawName, FitSettings] = Field(description="Laws to fit, each with its settings (`{}` for the defaults).")
+    advice: AdviceSettings = Field(AdviceSettings(), description="What the advice assumes.")
+    compute: ComputeSettings = Field(ComputeSettings(), description="The machines that jobs are planned for.")
+    figures: dict[FigureName, FigureSettings] = Field(
+        description="Figures to draw, each with its settings (`{}` for the defaults)."
+    )
+
+    @model_validator(mode="after")
+    def _refers(self) -> "Study":
+        problems = list(self._reference_problems())
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _reference_problems(self) -> Any:
+        """Names that nothing bears, and values that contradict one another."""
+
+        def known(key: str, name: str, names: Any) -> Any:
+            if name not in names:
+                yield explain(key, name, names)
+
+        for mixture, weights in self.mixtures.items():
+            if mixture == SCRATCH:
+                yield f"mixtures.{mixture}: the name `{SCRATCH}` is kept for rung 0. Choose another."
+            for corpus in weights:
+                yield from known(f"mixtures.{mixture}", corpus, self.corpora)
+            if abs(sum(weights.values()) - 1) > 1e-6:
+                yield f"mixtures.{mixture}: the weights sum to {sum(weights.values()):g}, expected 1. Change one: {weights}."
+        for name, corpus in self.corpora.items():
+            if corpus.source == "bitext":
+                yield from known(f"corpora.{name}.bitext", corpus.bitext, self.bitexts)
+                if corpus.bitext in self.bitexts:
+                    yield from known(f"corpora.{name}.language", corpus.language, self.bitexts[corpus.bitext].languages)
+        for name, task in self.tasks.items():
+            if task.kind == "translation":
+                yield from known(f"tasks.{name}.bitext", task.bitext, self.bitexts)
+                bitext = self.bitexts.get(task.bitext)
+                if bitext and bitext.pairs is not None and task.pairs[-1] > bitext.pairs:
+                    yield (
+                        f"tasks.{name}.pairs: {task.pairs[-1]} is more than the {bitext.pairs} training pairs of bitext "
+                        f"{task.bitext} (bitexts.{task.bitext}.pairs). Choose a smaller D_f."
+                    )
+            else:
+                yield from known(f"tasks.{name}.corpus", task.corpus, self.corpora)
+        for key, names in (("models", self.models), ("mixtures", self.mixtures), ("tasks", self.tasks)):
+            chosen = getattr(self.curves, key)
+            for name in [] if chosen == "all" else chosen:
+                yield from known(f"curves.{key}", name, names)
+            for position, crossing in enumerate(self.curves.leave_out):
+                if key[:-1] in crossing:
+                    yield from known(f"curves.leave_out.{position}.{key[:-1]}", crossing[key[:-1]], names)
+
+
+COMPARED = ("mixtures", "models", "tasks", "laws", "figures")  # what a study is about
+
+
+def overlay(base: dict, study: dict) -> dict:
+    """A study file laid over `config.yaml`.
+
+    What a study compares (mixtures, models, tasks, laws, figures) replaces the default's whole; corpora and bitexts are added by name;
+    every other section is merged key by key.
+    """
+    merged = dict(base)
+    for key, value in study.items():
+        if key in COMPARED or not isinstance(value, dict) or not isinstance(base.get(key), dict):
+            merged[key] = value
+        elif key in ("corpora", "bitexts"):
+            merged[key] = {**base[key], **value}
+        else:
+            merged[key] = _merged(base[key], value)
+    return merged
+
+
+def _merged(base: dict, over: dict) -> dict:
+    both = {
+        key: _merged(base[key], over[key])
+        for key in base.keys() & over.keys()
+        if isinstance(base[key], dict) and isinstance(over[key], dict)
+    }
+    return {**base, **over, **both}
+
+
+def load_study(config: dict) -> Study:
+    """Validate a config.
+
+    Raises:
+        UserError: every mistake on a line of its own: key, value, what is allowed, nearest valid spelling.
+    """
+    try:
+        return Study.model_validate(config)
+    except ValidationError as error:
+        raise UserError("the config is not valid:\n" + "\n".join(f"  - {line}" for line in describe(error, Study))) from None

@@ -1,0 +1,104 @@
+"""Cleaning rules. Each is a switch of `Cleaning`; each removal and each change is counted under its name."""
+
+import html
+import re
+import unicodedata
+from collections import Counter
+
+from transferlaws.corpora.items import Document, Pair
+from transferlaws.corpora.settings import Cleaning
+
+# C0 and C1 controls but tab and newline, directional overrides and isolates, byte-order marks, soft hyphens, replacement characters
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffd]")
+_TAG = re.compile(r"</?[A-Za-z][^<>]*>|<!--.*?-->", re.DOTALL)
+_ICU = re.compile(r"\{\s*\w+\s*,\s*(?:plural|select|selectordinal)\b")
+_SPACES = re.compile(r"[^\S\n]+")
+_LINES = re.compile(r"\s*\n\s*")
+_ACCELERATOR = re.compile(r"(?<![&\w])[&_](?=[^\W_])(?!\w+_)|(?<=\w)&(?=\w)")
+_CJK_ACCELERATOR = re.compile(r"\s*\([&_]\w\)")
+_PLACEHOLDER = re.compile(
+    r"%\([^()\s]+\)[-#0 +]*\d*(?:\.\d+)?[a-zA-Z]"  # %(name)s
+    r"|%(?:\d+\$)?[-#0+]*\d*(?:\.\d+)?(?:hh|h|ll|l|z)?[sdiufgxXc]\b"  # %s, %1$d
+    r"|%\d+\b"  # Qt's %1
+    r"|\$\{[^{}]+\}|\{\{[^{}]*\}\}|\{[^{}\s]*\}"  # ${name}, {{ name }}, {0}
+    r"|\$\w+\$"
+)
+# Romanian is written with a comma below; a cedilla is an artefact of old encodings
+_CEDILLA = re.compile("[şţŞŢ]")
+_ROMANIAN = str.maketrans("şţŞŢ", "șțȘȚ")
+
+
+def placeholders(text: str) -> list[str]:
+    """Sorted format placeholders of an interface string."""
+    return sorted(_PLACEHOLDER.findall(text))
+
+
+class Cleaner:
+    """Applies the rules to one item at a time and counts what they did in `removed` and `changed`."""
+
+    def __init__(self, rules: Cleaning, languages: list[str]) -> None:
+        self.rules, self.languages = rules, languages
+        self.removed: Counter[str] = Counter()
+        self.changed: Counter[str] = Counter()
+
+    def clean(self, item: Document | Pair) -> bool:
+        """Clean the item in place; False, and counted, where a rule removes it."""
+        if isinstance(item, Document):
+            item.text = self._text(item.text, self.languages[0])
+            reason = self._reason(item.text)
+        else:
+            sides = zip(item.texts, self.languages, strict=True)
+            item.source, item.target = (self._text(text, language).replace("\n", " ") for text, language in sides)
+            reason = self._reason(item.source) or self._reason(item.target) or self._pair_reason(item)
+        if reason:
+            self.removed[reason] += 1
+        return not reason
+
+    def _text(self, text: str, language: str) -> str:
+        rules = self.rules
+        if rules.unicode:
+            text = self._change("unicode", text, unicodedata.normalize("NFC", text))
+            if language == "ro" and _CEDILLA.search(text):
+                text = self._change("cedilla", text, text.translate(_ROMANIAN))
+        if rules.control_characters:
+            text = self._change("control_characters", text, _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
+        if rules.markup and ("<" in text or "&" in text):
+            text = self._change("markup", text, html.unescape(_TAG.sub(" ", text)))
+        if rules.accelerators and ("&" in text or "_" in text):
+            text = self._change("accelerators", text, _ACCELERATOR.sub("", _CJK_ACCELERATOR.sub("", text)))
+        if rules.whitespace:
+            text = _LINES.sub("\n", _SPACES.sub(" ", text)).strip()
+        return text
+
+    def _change(self, rule: str, before: str, after: str) -> str:
+        if before != after:
+            self.changed[rule] += 1
+        return after
+
+    def _reason(self, text: str) -> str | None:
+        """The first rule on a single text that removes it."""
+        rules = self.rules
+        if not text:
+            return "empty"
+        if rules.markup and _ICU.search(text):
+            return "markup"
+        words = text.count(" ") + text.count("\n") + 1
+        if words < rules.min_words:
+            return "too_short"
+        if words > rules.max_words or len(text) > rules.max_characters:
+            return "too_long"
+        if rules.min_letters and sum(map(str.isalpha, text)) < rules.min_letters * len(text):
+            return "few_letters"
+        return None
+
+    def _pair_reason(self, item: Pair) -> str | None:
+        rules = self.rules
+        if rules.identical and item.source.casefold() == item.target.casefold():
+            return "identical"
+        if rules.placeholders and placeholders(item.source) != placeholders(item.target):
+            return "placeholders"
+        # 10 characters of grace: among short strings a ratio says little
+        longer, shorter = sorted((len(item.source), len(item.target)), reverse=True)
+        if rules.max_ratio and longer + 10 > rules.max_ratio * (shorter + 10):
+            return "length_ratio"
+        return None

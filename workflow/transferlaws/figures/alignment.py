@@ -1,0 +1,80 @@
+"""Every mixture against pretraining tokens, and its gain against its alignment with the task (Isik et al., figure 4)."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from transferlaws.errors import UserError
+from transferlaws.figures import style
+from transferlaws.figures.curves import (
+    LABELS,
+    Key,
+    draw_law,
+    draw_points,
+    draw_scratch,
+    limits,
+    mixture_handles,
+    mixtures,
+    panel_title,
+)
+from transferlaws.figures.gains import LEVEL, Measured, measured
+from transferlaws.figures.inputs import SCRATCH, Fit, of_curve, panels, usable
+from transferlaws.figures.settings import FigureSettings
+
+
+def alignment(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> Figure:
+    """A row a (model, task, D_f): score and cross-entropy of every mixture, and its gain over scratch against its alignment score.
+
+    The alignment score is `P_src P_dest + 0.7 P_src + 0.8 P_dest`, P a language's share of the mixture (Isik et al. 2024, eq. 2).
+    Raises `UserError` where no row has one, or nothing was trained from scratch to compare with.
+    """
+    pretrained = usable(table, "alignment", settings.score, "cross_entropy")
+    pretrained = pretrained[pretrained["pretraining_tokens"] > 0]
+    if pretrained.empty:
+        raise UserError(
+            f"{table.attrs.get('path')}: no pretrained row has an alignment score; it is defined for translation tasks."
+        )
+    tasks = set(pretrained["task"])
+    blocks = [(keys, rows) for keys, rows in panels(usable(table, settings.score, "cross_entropy")) if keys["task"] in tasks]
+    figure = Figure(figsize=(settings.width, 0.8 + 0.9 * settings.panel_height * len(blocks)))
+    places = figure.subplots(len(blocks), 3, squeeze=False)
+    series, key, models = mixtures(table), Key(), table["model"].nunique()
+    for (score_axes, loss_axes, gain_axes), (keys, rows) in zip(places, blocks, strict=True):
+        for axes, metric in ((score_axes, settings.score), (loss_axes, "cross_entropy")):
+            values = draw_scratch(axes, rows, metric, key)
+            for mixture, mark in series.items():
+                part = rows[(rows["mixture"] == mixture) & (rows["pretraining_tokens"] > 0)]
+                if not part.empty:
+                    draw_points(axes, part, metric, mark, None, key)
+                    draw_law(axes, part, metric, mark, None, key)
+                    values += part[metric].tolist()
+            style.log_axis(axes, rows.loc[rows["pretraining_tokens"] > 0, "pretraining_tokens"])
+            limits(axes, values)
+            axes.set_xlabel(LABELS["pretraining_tokens"])
+            axes.set_ylabel(LABELS[metric])
+        style.heading(score_axes, panel_title(keys, models))
+        means = measured(of_curve(table, keys), settings.score)
+        draw_gains(gain_axes, rows, series, means, table)
+    style.legends(figure, mixture_handles(series), key.handles(joined="seed means joined"))
+    return figure
+
+
+def draw_gains(axes: Axes, rows: pd.DataFrame, series: dict[str, style.Mark], means: Measured, table: pd.DataFrame) -> None:
+    """Gain over scratch at each mixture's last rung against its alignment score, with intervals."""
+    axes.axhline(0, color=style.BASELINE, linewidth=1, zorder=0.6)
+    size = float(rows["finetuning_size"].iloc[0])
+    if means.scratch(size) is None:
+        raise UserError(
+            f"{table.attrs.get('path')}: no from-scratch row (mixture {SCRATCH}, pretraining_tokens 0) to compare with."
+        )
+    for mixture, mark in series.items():
+        found = means.gain(means.last(mixture, size), means.scratch(size))
+        score = rows.loc[rows["mixture"] == mixture, "alignment"].dropna()
+        if found and not score.empty:
+            axes.plot(score.iloc[0], found.estimate, color=mark.colour, marker=mark.marker)
+            if found.low is not None:
+                axes.plot([score.iloc[0]] * 2, [found.low, found.high], color=mark.colour, linewidth=0.9)
+    axes.set_xlim(-0.1, 1.1)
+    axes.set_xlabel("alignment score of the mixture")
+    axes.set_ylabel(f"gain in {LABELS[means.metric]} over scratch")
+    style.heading(axes, "at the last rung", [f"with {style.percent(LEVEL)} intervals"])

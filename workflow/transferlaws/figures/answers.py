@@ -1,0 +1,140 @@
+"""The answer in words and numbers: per (model, task, D_f), which mixture helps, by how much, and how sure that is."""
+
+import pandas as pd
+
+from transferlaws.figures import style
+from transferlaws.figures.curves import NOTES, panel_title
+from transferlaws.figures.downstream import LAWS
+from transferlaws.figures.gains import LEVEL, Gain, Measured, measured
+from transferlaws.figures.inputs import SCRATCH, Fit, find, of_curve, panels
+from transferlaws.laws.measured import Cell
+from transferlaws.laws.table import LOSSES
+
+NAMES = {"bleu": "BLEU", "chrf": "chrF", "cross_entropy": "cross-entropy (nats/token)"}
+
+
+def blocks(table: pd.DataFrame, fits: list[Fit]) -> list[dict]:
+    """One entry a (model, task, D_f), as the page's template reads it; its `keys` tell which."""
+    shown = table[table["status"] != "diverged"] if "status" in table else table
+    models = table["model"].nunique()
+    return [block for keys, rows in panels(shown) if (block := _block(keys, rows, table, fits, models)) is not None]
+
+
+def _block(keys: dict, rows: pd.DataFrame, table: pd.DataFrame, fits: list[Fit], models: int) -> dict | None:
+    metrics = [m for m in NAMES if m in rows and rows[m].notna().any()]
+    mixtures = [m for m in dict.fromkeys(rows["mixture"]) if m != SCRATCH]
+    if not metrics or not mixtures:
+        return None
+    size = float(keys["finetuning_size"])
+    means = [measured(of_curve(table, keys), metric) for metric in metrics]
+    aligned = "alignment" in rows and rows["alignment"].notna().any()
+    lines = []
+    for mixture in sorted(mixtures, key=lambda m: -_worth(means[0], m, size)):
+        part = rows[rows["mixture"] == mixture]
+        score = part["alignment"].dropna() if aligned else pd.Series(dtype=float)
+        lines.append(
+            {
+                "mixture": mixture,
+                "alignment": f"{score.iloc[0]:.2f}" if len(score) else "",
+                "tokens": style.short_number(part["pretraining_tokens"].max()),
+                "cells": [_cell(rows, found, found.last(mixture, size)) for found in means],
+                "laws": [text for metric in metrics if (text := _law(fits, metric, mixture, keys))],
+            }
+        )
+    scratch = {"mixture": "none (from scratch)", "alignment": "", "tokens": "0", "laws": []}
+    lines.append(scratch | {"cells": [_cell(rows, found, found.scratch(size)) for found in means]})
+    return {
+        "keys": keys,
+        "title": panel_title(keys, models),
+        "sentences": _sentences(means[0], mixtures, size),
+        "advice": [],
+        "aligned": aligned,
+        "metrics": [NAMES[metric] for metric in metrics],
+        "table": lines,
+    }
+
+
+def _worth(means: Measured, mixture: str, size: float) -> float:
+    """For sorting: the mean at the last rung, higher is better."""
+    cell = means.last(mixture, size)
+    return float("-inf") if cell is None else means.means[cell].times(-1 if means.metric in LOSSES else 1).estimate
+
+
+def _cell(rows: pd.DataFrame, means: Measured, cell: Cell | None) -> dict:
+    if cell is None:
+        return {"value": "", "seeds": "not measured", "gain": None}
+    values = rows[(rows["mixture"] == cell[0]) & (rows["pretraining_tokens"] == cell[2])][means.metric].dropna()
+    digits = _digits(means.metric)
+    spread = f", {values.min():.{digits}f} to {values.max():.{digits}f}" if len(values) > 1 else ""
+    found = means.gain(cell, means.scratch(cell[1])) if cell[2] > 0 else None
+    return {
+        "value": f"{means.means[cell].estimate:.{digits}f}",
+        "seeds": f"{len(values)} seed{'s' * (len(values) > 1)}{spread}",
+        "gain": None if found is None else interval(found, means.metric) | {"verdict": _verdict(found)},
+    }
+
+
+def _digits(metric: str) -> int:
+    return 3 if metric in LOSSES else 1
+
+
+def interval(found: Gain, metric: str) -> dict[str, str]:
+    """An improvement and its interval as signed text."""
+    return {part: _signed(getattr(found, part), _digits(metric)) for part in ("estimate", "low", "high")}
+
+
+def _signed(value: float | None, digits: int) -> str:
+    return "unknown" if value is None else f"{value:+.{digits}f}".replace("-", "−")
+
+
+def _certain(found: Gain) -> bool:
+    """Whether the interval leaves out 0."""
+    return found.low is not None and (found.low > 0 or found.high < 0)
+
+
+def _verdict(found: Gain) -> str:
+    if found.low is None:
+        return "one seed: noise unknown"
+    if not _certain(found):
+        return f"within noise (probability of a gain {style.percent(round(found.probability, 2))})"
+    return "better than scratch" if found.estimate > 0 else "worse than scratch"
+
+
+def _law(fits: list[Fit], metric: str, mixture: str, keys: dict) -> str | None:
+    fit = find(fits, LAWS[metric], metric, mixture=mixture, **keys)
+    if fit is None:
+        return None
+    error = (fit.document.get("held_out") or {}).get("are")
+    held_out = f", held-out error {style.percent(error)}" if error is not None and fit.has_curve else ""
+    return f"{NAMES[metric].split(' (')[0]}: {NOTES.get(fit.state, fit.state)}{held_out}"
+
+
+def _sentences(means: Measured, mixtures: list[str], size: float) -> list[str]:
+    """Which mixture helps most, whether that is more than noise, whether it leads the next, which do harm."""
+    gains = {m: found for m in mixtures if (found := means.gain(means.last(m, size), means.scratch(size)))}
+    if not gains:
+        return ["Nothing was trained from scratch here, so what pretraining is worth cannot be said."]
+    order = sorted(gains, key=lambda mixture: -gains[mixture].estimate)
+    best = order[0]
+    tokens = style.short_number(means.last(best, size)[2])
+    value = f"{NAMES[means.metric]} {_phrase(gains[best], means.metric)}"
+    what = f"{value} over training from scratch, after {tokens} pretraining tokens"
+    if gains[best].low is None:
+        return [f"{best} did best: {what}. With one seed this cannot be told from noise between seeds."]
+    if gains[best].low > 0:
+        sentences = [f"{best} helps most: {what}."]
+    else:
+        sentences = [f"No mixture beats training from scratch by more than noise. The best, {best}: {what}."]
+    if len(order) > 1:
+        lead = means.gain(means.last(best, size), means.last(order[1], size))
+        sure = "a lead beyond noise" if lead.low > 0 else "not a lead beyond noise: the two cannot be told apart"
+        sentences.append(f"Against the next, {order[1]}, that is {_phrase(lead, means.metric)}, {sure}.")
+    harmful = [f"{m} ({_phrase(gains[m], means.metric)})" for m in order if gains[m].high < 0]
+    if harmful:
+        sentences.append(f"Worse than training from scratch: {', '.join(harmful)}.")
+    return sentences
+
+
+def _phrase(found: Gain, metric: str) -> str:
+    text = interval(found, metric)
+    return text["estimate"] + ("" if found.low is None else f" ({style.percent(LEVEL)} interval {text['low']} to {text['high']})")

@@ -1,0 +1,50 @@
+"""What pretraining is worth: differences between measured means, as the advice computes them."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from transferlaws.laws.measured import Cell, Quantity, cell_means
+from transferlaws.laws.table import LOSSES
+
+LEVEL = 0.9  # of intervals of measured means and their differences
+
+
+@dataclass(frozen=True)
+class Gain:
+    """An improvement (score up, loss down) of one mean over another in the metric's unit; no interval with one seed a cell."""
+
+    estimate: float
+    low: float | None
+    high: float | None
+    probability: float | None
+    """That it is an improvement at all."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Means over seeds of one metric of one (model, task), for every (mixture, D_f, D_p)."""
+
+    metric: str
+    means: dict[Cell, Quantity]
+
+    def last(self, mixture: str, size: float) -> Cell | None:
+        """The cell with the largest pretraining tokens of a mixture."""
+        return max((cell for cell in self.means if cell[:2] == (mixture, size) and cell[2] > 0), key=lambda c: c[2], default=None)
+
+    def scratch(self, size: float) -> Cell | None:
+        """The cell without pretraining."""
+        return next((cell for cell in self.means if cell[1] == size and cell[2] == 0), None)
+
+    def gain(self, cell: Cell | None, than: Cell | None) -> Gain | None:
+        """Improvement of one cell over another; None where either was not measured."""
+        if cell is None or than is None:
+            return None
+        difference = (self.means[cell] - self.means[than]).times(-1 if self.metric in LOSSES else 1)
+        return Gain(**difference.json(LEVEL), probability=difference.probability_above(0.0))
+
+
+def measured(rows: pd.DataFrame, metric: str) -> Measured:
+    """Means of one (model, task); values that are not positive have no logarithm and are left out."""
+    rows = rows[rows[metric] > 0]
+    return Measured(metric, cell_means(rows, metric=metric, seed=0) if len(rows) else {})

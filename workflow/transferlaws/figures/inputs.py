@@ -1,0 +1,138 @@
+"""What figures read: the measurement table and the fits."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from transferlaws.errors import UserError
+from transferlaws.files import read_json
+from transferlaws.laws.table import read_measurements
+
+PANEL = ["model", "task", "finetuning_size", "finetuning_unit"]
+SCRATCH = "scratch"
+WITHOUT_CURVE = ("rejected", "too-few-points", "not-converged")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One fit of one law to one group, as `laws/<law>.json` holds it."""
+
+    law: str
+    equation: str
+    group: dict
+    metric: str
+    status: str
+    parameters: dict = field(default_factory=dict)
+    points: tuple[dict, ...] = ()
+    band: dict = field(default_factory=dict)
+    verdict: dict = field(default_factory=dict)
+    level: float = math.nan
+    document: dict = field(default_factory=dict, repr=False)
+
+    @property
+    def state(self) -> str:
+        """How far a figure may trust the curve: 'holds', 'untested', 'not identified', or one of the states without a curve."""
+        if self.status in WITHOUT_CURVE:
+            return self.status.replace("-", " ")
+        if self.verdict.get("law_holds") is False or self.verdict.get("monotone") is False:
+            return "rejected"
+        if self.status != "converged" or not self.verdict.get("identified"):
+            return "not identified"
+        return "untested" if self.verdict.get("law_holds") is None else "holds"
+
+    @property
+    def has_curve(self) -> bool:
+        """Whether the fit may be drawn as a curve at all."""
+        return self.state in ("holds", "untested", "not identified")
+
+    @property
+    def fitted_to(self) -> float:
+        """Largest pretraining tokens among the points the fit used."""
+        return max(
+            (p["pretraining_tokens"] for p in self.points if p["role"] == "fit" and "pretraining_tokens" in p), default=math.nan
+        )
+
+    def covers(self, **keys: object) -> bool:
+        """Whether the fit's group agrees with every one of `keys` that it has."""
+        return all(self.group[key] == value for key, value in keys.items() if key in self.group)
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """The validated measurement table; its path goes with it, for messages."""
+    table = read_measurements(path)
+    table.attrs["path"] = str(path)
+    return table
+
+
+def require(table: pd.DataFrame, columns: Iterable[str], path: str | Path | None = None) -> None:
+    """Raise `UserError` naming the columns that the table lacks."""
+    path = path or table.attrs.get("path", "measurement table")
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise UserError(
+            f"{path}: lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; it has {', '.join(table.columns)}."
+        )
+
+
+def usable(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Rows with a finite value in each of `columns`, diverged runs left out; `UserError` where none remain."""
+    require(table, columns)
+    rows = table.dropna(subset=list(columns))
+    if "status" in rows:
+        rows = rows[rows["status"] != "diverged"]
+    if rows.empty:
+        path = table.attrs.get("path", "measurement table")
+        raise UserError(f"{path}: no row has a value in {' and '.join(columns)}; there is nothing to draw.")
+    return rows
+
+
+def read_fits(paths: Sequence[str | Path]) -> list[Fit]:
+    """All fits of the given `laws/<law>.json` files; a file that holds no fits (advice.json) is an error."""
+    fits = []
+    for path in paths:
+        document = read_json(path)
+        if not isinstance(document, dict) or "fits" not in document:
+            raise UserError(f"{path}: not a fit: it lacks the key `fits`. Pass the files that `transferlaws fit` wrote.")
+        for fit in document["fits"]:
+            try:
+                fits.append(
+                    Fit(
+                        law=document["law"],
+                        equation=document.get("equation", ""),
+                        group=fit["group"],
+                        metric=fit["metric"],
+                        status=fit["status"],
+                        parameters=fit.get("parameters") or {},
+                        points=tuple(fit.get("points") or ()),
+                        band=fit.get("band") or {},
+                        verdict=fit.get("verdict") or {},
+                        level=fit.get("level") or math.nan,
+                        document=fit,
+                    )
+                )
+            except (KeyError, TypeError) as error:
+                raise UserError(f"{path}: a fit lacks {error}; the file is not in the format of `transferlaws fit`.") from None
+    return fits
+
+
+def find(fits: Iterable[Fit], law: str, metric: str | None = None, **keys: object) -> Fit | None:
+    """The first fit of `law` (and `metric`) whose group agrees with `keys`."""
+    return next((fit for fit in fits if fit.law == law and metric in (None, fit.metric) and fit.covers(**keys)), None)
+
+
+def of_curve(table: pd.DataFrame, keys: dict) -> pd.DataFrame:
+    """Every row of the model and task of `keys` that did not diverge, whatever its D_f."""
+    rows = table[(table["model"] == keys["model"]) & (table["task"] == keys["task"])]
+    return rows[rows["status"] != "diverged"] if "status" in rows else rows
+
+
+def panels(table: pd.DataFrame) -> list[tuple[dict, pd.DataFrame]]:
+    """(keys, rows) for each (model, task, D_f), in order of first appearance, D_f rising within a task."""
+    groups = [(dict(zip(PANEL, keys, strict=True)), rows) for keys, rows in table.groupby(PANEL, sort=False)]
+    order = {}
+    for keys, _ in groups:
+        order.setdefault((keys["model"], keys["task"]), len(order))
+    return sorted(groups, key=lambda group: (order[group[0]["model"], group[0]["task"]], group[0]["finetuning_size"]))

@@ -1,0 +1,106 @@
+"""The figure of a study: what each mixture buys as pretraining grows, and what it has bought at the last rung."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from transferlaws.errors import UserError
+from transferlaws.figures import style
+from transferlaws.figures.curves import LABELS, Key, mixture_handles, mixtures, panel_title
+from transferlaws.figures.downstream import draw_panel
+from transferlaws.figures.gains import LEVEL, Gain, measured
+from transferlaws.figures.inputs import SCRATCH, Fit, of_curve, panels, require
+from transferlaws.figures.settings import FigureSettings
+
+ROW = 0.2  # inches of one line of the gains
+
+
+def summary(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> Figure:
+    """A panel a (model, task, D_f) with the score (cross-entropy where a task has none), and the gains over scratch in one list.
+
+    Raises `UserError` where the table has no pretrained row, or none from scratch to compare it with.
+    """
+    require(table, ("cross_entropy",))
+    shown = table[table["status"] != "diverged"] if "status" in table else table
+    blocks = []
+    for keys, rows in panels(shown):
+        metric = settings.score if settings.score in rows and rows[settings.score].notna().any() else "cross_entropy"
+        rows = rows.dropna(subset=[metric])
+        if (rows["pretraining_tokens"] > 0).any():
+            blocks.append((keys, rows, metric))
+    series, models = mixtures(table), table["model"].nunique()
+    lines: dict[str, list[tuple[str, str, Gain]]] = {}
+    for keys, _, metric in blocks:
+        means, size = measured(of_curve(table, keys), metric), float(keys["finetuning_size"])
+        for mixture in series:
+            found = means.gain(means.last(mixture, size), means.scratch(size))
+            if found:
+                lines.setdefault(metric, []).append((panel_title(keys, models), mixture, found))
+    if not lines:
+        path = table.attrs.get("path")
+        raise UserError(
+            f"{path}: needs pretrained rows and from-scratch rows (mixture {SCRATCH}, pretraining_tokens 0) of the same task."
+        )
+    figure, curve_places, gain_places = _places(settings, len(blocks), [len(found) for found in lines.values()])
+    key = Key()
+    for place, (keys, rows, metric) in zip(curve_places, blocks, strict=True):
+        axes = figure.add_subplot(place)
+        notes = draw_panel(axes, rows, fits, metric, keys, series, key)
+        style.heading(
+            axes,
+            panel_title(keys, models),
+            notes,
+            settings.width * (0.5 if len(blocks) == 1 else 0.8 / min(settings.columns, len(blocks))),
+        )
+        axes.set_xlabel(LABELS["pretraining_tokens"])
+        axes.set_ylabel(LABELS[metric])
+    for place, (metric, found) in zip(gain_places, lines.items(), strict=True):
+        draw_gains(figure.add_subplot(place), found, metric, series, by_mixture=len(blocks) == 1)
+    style.legends(figure, mixture_handles({m: mark for m, mark in series.items() if m in set(shown["mixture"])}), key.handles())
+    return figure
+
+
+def _places(settings: FigureSettings, blocks: int, lists: list[int]) -> tuple[Figure, list, list]:
+    if blocks == 1:
+        figure = Figure(figsize=(settings.width, settings.panel_height + 1.3))
+        grid = figure.add_gridspec(1, 2, width_ratios=(3, 2))
+        return figure, [grid[0, 0]], [grid[0, 1]]
+    columns = min(settings.columns, blocks)
+    strips = -(-blocks // columns)
+    heights = [settings.panel_height + 0.3] * strips + [0.5 + ROW * count for count in lists]
+    figure = Figure(figsize=(settings.width, 0.9 + sum(heights)))
+    grid = figure.add_gridspec(strips + len(lists), columns, height_ratios=heights)
+    return figure, [grid[i // columns, i % columns] for i in range(blocks)], [grid[strips + i, :] for i in range(len(lists))]
+
+
+def draw_gains(
+    axes: Axes, lines: list[tuple[str, str, Gain]], metric: str, series: dict[str, style.Mark], *, by_mixture: bool
+) -> None:
+    """One line a (panel, mixture): the gain over scratch at the last rung with its interval and its value."""
+    axes.axvline(0, color=style.BASELINE, linewidth=1, zorder=0.6)
+    positions, y, before = [], 0.0, None
+    digits = 2 if metric == "cross_entropy" else 1
+    for title, mixture, found in lines:
+        y -= 1.0 if title == before or before is None else 1.6
+        before = title
+        positions.append(y)
+        mark = series[mixture]
+        axes.plot(found.estimate, y, color=mark.colour, marker=mark.marker, zorder=3)
+        if found.low is not None:
+            axes.plot([found.low, found.high], [y, y], color=mark.colour, linewidth=1, zorder=3)
+        end = max(found.estimate if found.high is None else found.high, 0)
+        text = f"{found.estimate:+.{digits}f}".replace("-", "−")
+        axes.annotate(text, (end, y), (5, 0), textcoords="offset points", va="center", fontsize=style.NOTE_SIZE)
+    ends = [0.0, *(end for *_, g in lines for end in (g.estimate, g.low, g.high) if end is not None)]
+    low, high = min(ends), max(ends)
+    axes.set_xlim(low - 0.05 * (high - low), high + 0.18 * (high - low))
+    axes.set_ylim(positions[-1] - 0.8, positions[0] + 0.8)
+    if by_mixture:
+        axes.set_yticks(positions, [style.name(mixture) for _, mixture, _ in lines])
+    else:
+        groups = {title: [p for p, line in zip(positions, lines, strict=True) if line[0] == title] for title, *_ in lines}
+        axes.set_yticks([sum(group) / len(group) for group in groups.values()], list(groups))
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel({"cross_entropy": "reduction of cross-entropy (nats/token)"}.get(metric, f"gain in {LABELS[metric]}"))
+    style.heading(axes, "gain over scratch at the last rung", [f"with {style.percent(LEVEL)} intervals"])

@@ -1,0 +1,53 @@
+"""Stage `figure`: measurements and fits in, one SVG and one PNG out."""
+
+import argparse
+from collections.abc import Callable
+
+import pandas as pd
+from matplotlib.figure import Figure
+from pydantic import ValidationError
+
+from transferlaws import __version__
+from transferlaws.errors import UserError
+from transferlaws.figures import alignment, downstream, effective_data, losses, overview, style, transfer_gap
+from transferlaws.figures.inputs import Fit, read_fits, read_table
+from transferlaws.figures.settings import FigureSettings
+from transferlaws.files import sha256
+
+FIGURES: dict[str, tuple[str, Callable[[pd.DataFrame, list[Fit], FigureSettings], Figure]]] = {
+    "summary": ("What each mixture is worth", overview.summary),
+    "downstream": ("Score and cross-entropy against pretraining tokens", downstream.downstream),
+    "score-vs-loss": ("Score against cross-entropy", losses.score_vs_loss),
+    "upstream": ("Upstream loss against pretraining tokens", losses.upstream),
+    "alignment": ("Mixtures by their alignment with the task", alignment.alignment),
+    "transfer-gap": ("Loss against pretraining and fine-tuning data, and the transfer gap", transfer_gap.transfer_gap),
+    "effective-data": ("Effective data transferred", effective_data.effective_data),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `transferlaws figure`."""
+    parser.add_argument("name", choices=FIGURES, help="; ".join(f"{name}: {title}" for name, (title, _) in FIGURES.items()))
+    parser.add_argument("--measurements", required=True, metavar="CSV", help="measurements.csv")
+    parser.add_argument("--laws", nargs="*", default=[], metavar="JSON", help="fits written by `transferlaws fit`")
+    parser.add_argument("--settings", default="{}", metavar="JSON", help="figure settings")
+    parser.add_argument("--output-prefix", required=True, metavar="PREFIX", help="writes PREFIX.svg and PREFIX.png")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Draw one figure."""
+    try:
+        settings = FigureSettings.model_validate_json(arguments.settings)
+    except ValidationError as error:
+        raise UserError(f"--settings: {error}") from None
+    table = read_table(arguments.measurements)
+    title, draw = FIGURES[arguments.name]
+    with style.styled():
+        figure = draw(table, read_fits(arguments.laws), settings)
+        style.save(
+            figure,
+            arguments.output_prefix,
+            title=title,
+            description=f"transferlaws {__version__}; measurements sha256 {sha256(arguments.measurements)}",
+            dpi=settings.dpi,
+        )

@@ -1,0 +1,179 @@
+"""Stage `advise`: a measurement table and fitted laws -> answers per mixture, comparisons of mixtures and of laws."""
+
+import argparse
+
+import pandas as pd
+
+import transferlaws
+from transferlaws.errors import UserError
+from transferlaws.files import atomic, read_json, sha256, write_json
+from transferlaws.laws.advice import Candidate, answer, compare, context_of
+from transferlaws.laws.allocation import best_split
+from transferlaws.laws.estimate import Fitted, Unfitted, fit_groups
+from transferlaws.laws.markdown import page
+from transferlaws.laws.measured import Quantity
+from transferlaws.laws.protocols import resolve
+from transferlaws.laws.registry import LAWS
+from transferlaws.laws.settings import AdviceSettings, FitSettings, parse
+from transferlaws.laws.shared_noise import with_sentences
+from transferlaws.laws.table import LOSSES, SCORES, groups_of, metrics_of, read_measurements
+
+SCHEMA = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `transferlaws advise`."""
+    parser.add_argument("--measurements", required=True, help="measurements.csv that the laws were fitted to")
+    parser.add_argument("--laws", required=True, nargs="*", help="files that `transferlaws fit` wrote")
+    parser.add_argument("--sentences", help="sentences.parquet, if the laws were fitted with it")
+    parser.add_argument("--settings", default="{}", help="JSON of the advice settings; see docs/laws.md")
+    parser.add_argument("--output", required=True, help="advice.json")
+    parser.add_argument("--markdown", required=True, help="advice.md")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the advice as JSON and as a page."""
+    settings = parse(AdviceSettings, arguments.settings)
+    table = read_measurements(arguments.measurements)
+    if arguments.sentences:
+        table = with_sentences(table, arguments.sentences)
+    documents = {}
+    for path in arguments.laws:
+        document = read_json(path)
+        if "fits" not in document or document.get("law") not in LAWS:
+            raise UserError(f"{path}: not a fit. Pass the files that `transferlaws fit` wrote.")
+        if document["provenance"]["measurements_sha256"] != sha256(arguments.measurements):
+            raise UserError(f"{path}: was fitted to another table than {arguments.measurements}. Fit it again.")
+        documents[document["law"]] = document
+    advice = {
+        "schema": SCHEMA,
+        "settings": settings.model_dump(),
+        "provenance": {
+            "version": transferlaws.__version__,
+            "measurements": str(arguments.measurements),
+            "measurements_sha256": sha256(arguments.measurements),
+        },
+        **_answers(table, documents, settings),
+        "laws": compare_laws(documents),
+        "budget": _budget(table, documents, settings),
+        "model_size": _model_size(documents),
+    }
+    write_json(arguments.output, advice)
+    with atomic(arguments.markdown) as temporary:
+        temporary.write_text(page(advice), encoding="utf-8")
+
+
+def _metric(table: pd.DataFrame, settings: AdviceSettings) -> tuple[str, str, int]:
+    """The metric that decides for a task's rows, the law that forecasts it, and +1 where more is better."""
+    metric = settings.metric or next((m for m in (*SCORES, "cross_entropy") if m in table.columns and table[m].notna().any()), None)
+    if metric is None or metric not in table.columns or not table[metric].notna().any():
+        wanted = metric or " or ".join((*SCORES, "cross_entropy"))
+        raise UserError(f"metric: task {table.task.iloc[0]} has no value of {wanted} to decide by. Set the advice's metric.")
+    if metric not in SCORES and metric not in LOSSES:
+        raise UserError(f"metric: {metric!r} is neither a score ({', '.join(SCORES)}) nor a loss ({', '.join(LOSSES)}).")
+    return metric, "score-log" if metric in SCORES else "cross-entropy-power", 1 if metric in SCORES else -1
+
+
+def _fitted(table: pd.DataFrame, document: dict, metric: str | None = None) -> list[tuple[Fitted, dict]]:
+    """Every curve of a law document with its bootstrap, which the document does not hold: the same settings give the same draws."""
+    law, settings = LAWS[document["law"]], FitSettings.model_validate(document["protocol"])
+    groups = [
+        group
+        for name in metrics_of(table, law, settings.metrics)
+        for group in groups_of(table, law=law, metric=name, settings=settings)
+    ]
+    results = fit_groups(groups, law=law, settings=settings)
+    pairs = zip(results, document["fits"], strict=True)
+    return [(result, report) for result, report in pairs if metric in (None, report["metric"])]
+
+
+def _answers(table: pd.DataFrame, documents: dict, settings: AdviceSettings) -> dict:
+    answers, comparisons = [], []
+    for task, rows in table.groupby("task"):
+        metric, name, direction = _metric(rows, settings)
+        candidates = [c for c in _candidates(table, documents, name, metric) if c.key["task"] == task]
+        for model in sorted({c.key["model"] for c in candidates}):
+            own = [c for c in candidates if c.key["model"] == model]
+            context = context_of(table, task=task, model=model, metric=metric, direction=direction, settings=settings)
+            for size in sorted({float(c.key["finetuning_size"]) for c in own}):
+                rivals = [c for c in own if c.key["finetuning_size"] == size and context.rungs(c.key["mixture"], size)]
+                answers += [answer(candidate, rivals, context) for candidate in rivals]
+                comparisons += [{"task": task, "model": model, **pair} for pair in compare(context, size)]
+    return {"answers": answers, "comparisons": comparisons}
+
+
+def _candidates(table: pd.DataFrame, documents: dict, name: str, metric: str) -> list[Candidate]:
+    """Every curve of a metric with its law; without a forecast where the law was not fitted to the metric."""
+    law = LAWS[name]
+    if name in documents and any(fit["metric"] == metric for fit in documents[name]["fits"]):
+        return [Candidate(law, result, report) for result, report in _fitted(table, documents[name], metric)]
+    reason = f"{name} was not fitted to {metric}"
+    groups = groups_of(table, law=law, metric=metric, settings=resolve(law, FitSettings()))
+    report = {"status": "too-few-points", "verdict": {"text": f"{reason}."}}
+    return [Candidate(law, Unfitted(group, reason), report) for group in groups]
+
+
+def compare_laws(documents: dict) -> list[dict]:
+    """Laws fitted to the same points of the same metric, ordered by held-out error, then AICc."""
+    same: dict[tuple, list[dict]] = {}
+    for name, document in documents.items():
+        for fit in document["fits"]:
+            rows = tuple(tuple(sorted(p["row"] for p in fit["points"] if p["role"] == role)) for role in ("fit", "held-out"))
+            entry = {"law": name, "status": fit["status"], "are": (fit["held_out"] or {}).get("are"), "aicc": fit.get("aicc")}
+            same.setdefault((fit["metric"], rows), []).append(entry | {"group": fit["group"]})
+    found = []
+    for (metric, _), entries in same.items():
+        usable = [e for e in entries if e["status"] != "too-few-points"]
+        if len(usable) < 2:
+            continue
+        best = min((e["aicc"] for e in usable if e["aicc"] is not None), default=None)
+        laws = [
+            {k: e[k] for k in ("law", "status", "are", "aicc")}
+            | {"delta_aicc": None if best is None or e["aicc"] is None else e["aicc"] - best}
+            for e in sorted(usable, key=lambda e: (_last(e["are"]), _last(e["aicc"])))
+        ]
+        found.append({"group": usable[0]["group"], "metric": metric, "laws": laws})
+    return found
+
+
+def _last(value: float | None) -> float:
+    return float("inf") if value is None else value
+
+
+def _budget(table: pd.DataFrame, documents: dict, settings: AdviceSettings) -> dict:
+    """Paper B's split of the budget, for every curve that the transfer-gap law was fitted to."""
+    missing = [k for k in ("budget", "pretraining_token_price", "finetuning_unit_price") if getattr(settings, k) is None]
+    if missing:
+        return {"splits": [], "reason": f"not set: {', '.join(missing)}"}
+    if "transfer-gap" not in documents:
+        return {"splits": [], "reason": "the transfer-gap law was not fitted"}
+    splits = []
+    for result, report in _fitted(table, documents["transfer-gap"]):
+        if not isinstance(result, Fitted) or report["status"] in ("rejected", "not-converged"):
+            continue
+        form, curve = LAWS["transfer-gap"].form, result.curve
+        prices = settings.model_dump(include={"budget", "pretraining_token_price", "finetuning_unit_price"})
+        point = best_split(parameters=form.natural(curve.fit.theta[None], curve.design), **prices)
+        draws = best_split(parameters=form.natural(result.draws.thetas, curve.design), **prices)
+        quantities = {
+            name: Quantity(float(getattr(point, name)[0]), getattr(draws, name)).json(settings.confidence)
+            for name in ("pretraining_tokens", "finetuning_units", "loss")
+        }
+        x = curve.sample.x
+        beyond = [
+            name
+            for j, name in enumerate(("pretraining_tokens", "finetuning_units"))
+            if not x[:, j].min() / 4 <= quantities[name]["estimate"] <= 4 * x[:, j].max()
+        ]
+        splits.append({"group": report["group"], **quantities, "beyond_measured": beyond})
+    return {"splits": splits, "reason": "" if splits else "no curve determines the transfer-gap law"}
+
+
+def _model_size(documents: dict) -> list[dict]:
+    """Paper C: how much larger a model would have to be to be worth ten times the fine-tuning data."""
+    fits = documents.get("effective-data", {"fits": []})["fits"]
+    return [
+        {"group": fit["group"], "status": fit["status"], **fit["parameters"]["model_size_for_10x_data"]}
+        for fit in fits
+        if fit["status"] != "too-few-points"
+    ]

@@ -1,0 +1,69 @@
+"""What was measured, law or no law: mean scores with intervals, gains over no pretraining, mixtures compared."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from transferlaws.laws.form import Array
+from transferlaws.laws.noise import gather, indicators_of
+from transferlaws.laws.uncertainty import draw_noise, interval
+from transferlaws.seeding import generator
+
+DRAWS = 4000
+Cell = tuple[str, float, float]  # mixture, D_f, D_p
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """An estimate and draws of it; no draws where seeds are too few to know its noise."""
+
+    estimate: float
+    draws: Array  # (B,) or (0,)
+
+    def __sub__(self, other: "Quantity") -> "Quantity":
+        """Difference; draws of unequal number are matched up to the shorter."""
+        count = min(len(self.draws), len(other.draws))
+        return Quantity(self.estimate - other.estimate, self.draws[:count] - other.draws[:count])
+
+    def times(self, sign: int) -> "Quantity":
+        """The quantity or its negative."""
+        return Quantity(sign * self.estimate, sign * self.draws)
+
+    def probability_above(self, threshold: float) -> float | None:
+        """Probability that it is at least `threshold`; None without draws."""
+        return float((self.draws >= threshold).mean()) if len(self.draws) else None
+
+    def json(self, level: float) -> dict:
+        """Estimate with the ends of its interval, null where unknown."""
+        if not len(self.draws):
+            return {"estimate": self.estimate, "low": None, "high": None}
+        low, high = interval(self.draws[:, None], level)
+        return {"estimate": self.estimate, "low": float(low[0]), "high": float(high[0])}
+
+
+def cell_means(rows: pd.DataFrame, *, metric: str, seed: int) -> dict[Cell, Quantity]:
+    """Geometric mean over seeds of every (mixture, D_f, D_p) of one task and model, D_p = 0 being `scratch`.
+
+    `rows` have a positive metric. Noise is pooled over all cells: a run effect of each (mixture, seed), a residual, and the
+    test-set noise that all share, which nearly cancels in differences.
+    """
+    keys = ["mixture", "finetuning_size", "pretraining_tokens"]
+    rows = rows.sort_values([*keys, "seed"]).reset_index(drop=True)
+    cells = rows.groupby(keys, sort=True).ngroup().to_numpy()
+    runs = rows.groupby(["mixture", "seed"]).ngroup().to_numpy()
+    log_values = np.log(rows[metric].to_numpy(float))
+    member = indicators_of(cells) / np.bincount(cells)
+    means = log_values @ member
+    evidence = gather(residuals=log_values - means[cells], jacobian=indicators_of(cells), runs=runs)
+    draws = np.empty((0, len(means)))
+    if evidence.residual_freedom:
+        noise = f"{metric}_noise"
+        test = (rows[noise].fillna(0.0) / rows[metric]).to_numpy(float) if noise in rows.columns else np.zeros(len(rows))
+        stream = generator(seed, "measured", metric, rows.task.iloc[0], rows.model.iloc[0])
+        drawn = draw_noise(runs=runs, test_noise=test, evidence=evidence, count=DRAWS, generator=stream)
+        draws = np.exp(means + drawn @ member)
+    first = rows.groupby(keys, sort=True).first().index
+    return {
+        (cell[0], float(cell[1]), float(cell[2])): Quantity(float(np.exp(means[k])), draws[:, k]) for k, cell in enumerate(first)
+    }

@@ -1,0 +1,101 @@
+"""Settings of law fits and advice."""
+
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from transferlaws.errors import UserError
+
+LAWS = (
+    "score-log",
+    "cross-entropy-power",
+    "transfer-gap",
+    "effective-data",
+    "chinchilla",
+    "kaplan",
+    "zhang-multiplicative",
+    "zhang-additive",
+    "rectified",
+    "repeated-data",
+    "score-from-loss",
+)
+Settings = TypeVar("Settings", bound=BaseModel)
+LawName = Literal[LAWS]
+ProtocolName = Literal["default", "isik", "barnett", "hernandez", "chinchilla"]
+
+
+class FitSettings(BaseModel):
+    """How a law is fitted. Everything left at null takes the law's or the protocol's own value."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    protocol: ProtocolName = Field("default", description="named procedure: this project's default, or a paper's own")
+    metrics: list[str] | None = Field(
+        None, description="columns of measurements.csv to fit; null: every score, or the cross-entropy, as the law asks"
+    )
+    columns: list[str] | None = Field(
+        None, description="x columns of measurements.csv in the order of the law's equation; null: the law's own"
+    )
+    delta: float | None = Field(
+        None, gt=0, description="Huber threshold on log residuals; null: 0.001 for cross-entropy, 0.1 for scores"
+    )
+    held_out_rungs: int | None = Field(
+        None,
+        ge=0,
+        description="how many of the largest values of the law's first x column are predicted, not fitted; null: 1 (0 for laws "
+        "without rungs). Fewer are held out where too few would be left to fit",
+    )
+    fitted_rungs: int | None = Field(
+        None,
+        ge=2,
+        description="fit only this many smallest values of the first x column, hold out all others; null: see held_out_rungs",
+    )
+    level: float = Field(0.9, gt=0, lt=1, description="coverage aimed at by intervals and bands")
+    bootstraps: int = Field(2000, ge=100, description="bootstrap replicates")
+    resampling: Literal["noise", "runs"] | None = Field(
+        None,
+        description="noise: simulate run, residual and test-set noise with small-sample corrections (any number of seeds); "
+        "runs: draw whole runs with replacement (20 runs or more); null: noise, or the protocol's own",
+    )
+    pool_noise: bool = Field(
+        True, description="estimate run and residual noise from all curves of a task, model and metric together, in log units"
+    )
+    extrapolation: float = Field(4.0, ge=1, description="bands reach this many times beyond the largest fitted or held-out rung")
+    identified_width: float = Field(
+        1.0, gt=0, description="a parameter is identified if its interval is bounded and no wider than this many times its estimate"
+    )
+    significance: float = Field(0.05, gt=0, lt=1, description="level of the tests of monotony and of fit")
+    low_data_share: float = Field(
+        0.1, gt=0, description="effective-data: keep D_F up to this share of D(N), the data for 99 % of infinite-data performance"
+    )
+    seed: int = Field(0, ge=0, description="seed of the bootstrap")
+
+
+class AdviceSettings(BaseModel):
+    """What the advice assumes about aims and prices."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    metric: str | None = Field(None, description="column that decides; null: the first of bleu, chrf, comet, rouge in the table")
+    worthwhile: float = Field(
+        1.0, gt=0, description="smallest improvement of the metric, in its own unit, that is worth a longer pretraining"
+    )
+    target_score: float | None = Field(None, gt=0, description="score to be reached; null: none, every worthwhile gain counts")
+    target_pretraining_tokens: float | None = Field(
+        None, gt=0, description="largest D_p that can be afforded; null: four times the largest rung"
+    )
+    pretraining_token_price: float | None = Field(None, gt=0, description="price of seeing one pretraining token")
+    finetuning_unit_price: float | None = Field(None, gt=0, description="price of one pair or token of fine-tuning data")
+    budget: float | None = Field(None, gt=0, description="money to split between pretraining and fine-tuning data")
+    confidence: float = Field(
+        0.9, gt=0.5, lt=1, description="probability from which a comparison is called sure; level of intervals"
+    )
+
+
+def parse(model: type[Settings], text: str) -> Settings:
+    """Validate settings given as JSON on the command line; raises `UserError` naming the key."""
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
+        raise UserError(f"--settings: {problems}. The keys are {', '.join(model.model_fields)}.") from None

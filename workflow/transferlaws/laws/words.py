@@ -1,0 +1,23 @@
+"""Numbers in words."""
+
+
+def interval_text(found: dict) -> str:
+    """Estimate and interval, four digits."""
+    if found["low"] is None:
+        return f"{found['estimate']:.4g}"
+    return f"{found['estimate']:.4g} [{found['low']:.4g}, {found['high']:.4g}]"
+
+
+def signed_text(found: dict) -> str:
+    """Gain and interval, with signs."""
+    if found["low"] is None:
+        return f"{found['estimate']:+.3g}"
+    return f"{found['estimate']:+.3g} [{found['low']:+.3g}, {found['high']:+.3g}]"
+
+
+def tokens_text(count: float) -> str:
+    """A count with k, M, G or T."""
+    for limit, suffix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= limit:
+            return f"{count / limit:.3g}{suffix}"
+    return f"{count:.3g}"

@@ -1,0 +1,221 @@
+"""The study as the workflow sees it: the only place that enumerates trajectories and curves and names their paths."""
+
+import re
+import shlex
+from glob import glob
+from itertools import product
+from pathlib import PurePath
+from typing import NamedTuple
+
+from transferlaws.config import SCRATCH, Study, load_study
+from transferlaws.files import canonical_json
+
+
+class Trajectory(NamedTuple):
+    """One pretraining run."""
+
+    model: str
+    mixture: str
+    seed: int
+
+
+class Curve(NamedTuple):
+    """All rungs, seeds and learning rates of one (model, mixture, task, D_f)."""
+
+    model: str
+    mixture: str
+    task: str
+    size: int
+
+
+class Plan:
+    """What a study computes, and where each artifact lies.
+
+    Attributes with wildcards in braces are path patterns for the rules; methods answer a rule's `input` and `params`.
+    """
+
+    def __init__(self, config: dict) -> None:
+        self.study: Study = load_study(config)
+        root = self.study.results
+        self.root = root
+        self.state = f"{root}/.state"
+        self.bitext = f"{root}/bitexts/{{bitext}}"
+        self.corpus = f"{root}/corpora/{{corpus}}"
+        self.vocabulary = f"{root}/vocabulary"
+        self.corpus_tokens = f"{root}/tokens/corpora/{{corpus}}"
+        self.bitext_tokens = f"{root}/tokens/bitexts/{{bitext}}"
+        self.pretrain = f"{root}/pretrain/{{model}}/{{mixture}}/seed_{{seed}}"
+        self.finetune = f"{root}/finetune/{{model}}/{{mixture}}/{{task}}/{{size}}"
+        self.evaluate = f"{root}/evaluate/{{model}}/{{mixture}}/{{task}}/{{size}}"
+        self.measurements = f"{root}/measurements.csv"
+        self.sentences = f"{root}/sentences.parquet"
+        self.law = f"{root}/laws/{{law}}.json"
+        self.figure = f"{root}/figures/{{figure}}"
+        self.logs = f"{root}/logs"
+
+    # what there is
+
+    @property
+    def trajectories(self) -> list[Trajectory]:
+        """Every pretraining run that a curve needs."""
+        runs = {(curve.model, curve.mixture) for curve in self.curves if curve.mixture != SCRATCH}
+        return [Trajectory(*run, seed) for run in sorted(runs) for seed in self.study.pretraining.seeds]
+
+    @property
+    def curves(self) -> list[Curve]:
+        """Every curve, the from-scratch one of each (model, task, D_f) first."""
+        chosen = self.study.curves
+        models = list(self.study.models) if chosen.models == "all" else chosen.models
+        mixtures = list(self.study.mixtures) if chosen.mixtures == "all" else chosen.mixtures
+        tasks = list(self.study.tasks) if chosen.tasks == "all" else chosen.tasks
+        curves = []
+        for model, task in product(models, tasks):
+            crossed = [mixture for mixture in mixtures if not self._left_out(model, mixture, task)]
+            for size, mixture in product(self.study.tasks[task].sizes, [SCRATCH, *crossed] if crossed else []):
+                curves.append(Curve(model, mixture, task, size))
+        return curves
+
+    def _left_out(self, model: str, mixture: str, task: str) -> bool:
+        crossing = {"model": model, "mixture": mixture, "task": task}
+        return any(crossing | pattern == crossing for pattern in self.study.curves.leave_out)
+
+    @property
+    def corpora(self) -> list[str]:
+        """Corpora that a trajectory or an `lm` task reads."""
+        mixtures = {run.mixture for run in self.trajectories}
+        used = {corpus for mixture in mixtures for corpus in self.study.mixtures[mixture]}
+        tasks = {curve.task for curve in self.curves}
+        return sorted(used | {self.study.tasks[task].corpus for task in tasks if self.study.tasks[task].kind == "lm"})
+
+    @property
+    def bitexts(self) -> list[str]:
+        """Bitexts that a task reads; every corpus is cleaned of their dev and test items."""
+        tasks = {curve.task for curve in self.curves}
+        return sorted({self.study.tasks[task].bitext for task in tasks if self.study.tasks[task].kind == "translation"})
+
+    # where it lies
+
+    def corpus_side(self, wildcards: object) -> str:
+        """The CLI option for the bitext that a corpus is a side of; empty for others."""
+        corpus = self.study.corpora[wildcards.corpus]
+        return f"--bitext {self.bitext.format(bitext=corpus.bitext)}" if corpus.source == "bitext" else ""
+
+    def against(self, wildcards: object) -> list[str]:
+        """The folders of the bitexts that a corpus must not share a sentence with."""
+        return [self.bitext.format(bitext=name) for name in self.bitexts]
+
+    def corpus_inputs(self, wildcards: object) -> list[str]:
+        """Bitexts that a corpus must not share a sentence with, and the one it is a side of."""
+        corpus = self.study.corpora[wildcards.corpus]
+        side = [corpus.bitext] if corpus.source == "bitext" else []
+        return [f"{self.bitext.format(bitext=name)}/report.json" for name in sorted({*self.bitexts, *side})]
+
+    def local_inputs(self, kind: str, name: str) -> list[str]:
+        """The user's own files that a corpus or bitext reads; a pattern without a match stays, and Snakemake misses it."""
+        settings = getattr(self.study, kind)[name]
+        patterns = [path for field in type(settings).model_fields if field.endswith("paths") for path in getattr(settings, field)]
+        return [path for pattern in patterns for path in sorted(glob(pattern, recursive=True)) or [pattern]]
+
+    def vocabulary_inputs(self, wildcards: object) -> list[str]:
+        """The corpora in use: the vocabulary is trained on a sample of each."""
+        return [self.corpus.format(corpus=name) + "/report.json" for name in self.corpora]
+
+    def mixture_tokens(self, wildcards: object) -> list[str]:
+        """The token indices of the corpora that a trajectory reads."""
+        return [f"{self.corpus_tokens.format(corpus=name)}/index.json" for name in self.study.mixtures[wildcards.mixture]]
+
+    def task_tokens(self, wildcards: object) -> str:
+        """The token index of the text that a task is fine-tuned on."""
+        task = self.study.tasks[wildcards.task]
+        if task.kind == "lm":
+            return f"{self.corpus_tokens.format(corpus=task.corpus)}/index.json"
+        return f"{self.bitext_tokens.format(bitext=task.bitext)}/index.json"
+
+    def curve_trajectories(self, wildcards: object) -> list[str]:
+        """The trajectories whose rungs a curve starts from: one a seed, none from scratch."""
+        if wildcards.mixture == SCRATCH:
+            return []
+        return [
+            f"{self.pretrain.format(model=wildcards.model, mixture=wildcards.mixture, seed=seed)}/trajectory.json"
+            for seed in self.study.pretraining.seeds
+        ]
+
+    def trajectory_manifests(self) -> list[str]:
+        """Every trajectory's manifest."""
+        return [f"{self.pretrain.format(**run._asdict())}/trajectory.json" for run in self.trajectories]
+
+    def data_reports(self) -> list[str]:
+        """The reports of every corpus and bitext in use."""
+        corpora = [self.corpus.format(corpus=name) for name in self.corpora]
+        return [f"{folder}/report.json" for folder in [*corpora, *(self.bitext.format(bitext=name) for name in self.bitexts)]]
+
+    def each_curve(self, pattern: str) -> list[str]:
+        """`pattern` filled in for every curve."""
+        return [pattern.format(**curve._asdict()) for curve in self.curves]
+
+    def targets(self) -> list[str]:
+        """What `snakemake` without a target builds."""
+        laws = [self.law.format(law=law) for law in self.study.laws]
+        figures = [f"{self.figure.format(figure=figure)}.{kind}" for figure in self.study.figures for kind in ("svg", "png")]
+        return [
+            f"{self.root}/study.json",
+            self.measurements,
+            *laws,
+            f"{self.root}/laws/advice.json",
+            *figures,
+            f"{self.root}/summary.html",
+        ]
+
+    # what a stage is told
+
+    @property
+    def cache_option(self) -> str:
+        """The CLI option for the download cache; empty leaves the stage's default."""
+        return f"--cache {shlex.quote(self.study.cache)}" if self.study.cache else ""
+
+    def settings(self, *path: str, leave_out: tuple[str, ...] = ()) -> str:
+        """Canonical JSON of one part of the study, such as `("models", "mini")`."""
+        value = self.study
+        for part in path:
+            value = value[part] if isinstance(value, dict) else getattr(value, part)
+        if isinstance(value, dict | list):
+            return canonical_json(value)
+        return canonical_json(value.model_dump(mode="json", exclude=set(leave_out)))
+
+    def scored_mixtures(self) -> str:
+        """JSON for `score`: each mixture's share of each language, and the reports of its corpora."""
+        mixtures = {}
+        for name in {run.mixture for run in self.trajectories}:
+            share: dict[str, float] = {}
+            for corpus, weight in self.study.mixtures[name].items():
+                language = self.study.corpora[corpus].language
+                share[language] = share.get(language, 0) + weight
+            reports = [self.corpus.format(corpus=corpus) + "/report.json" for corpus in self.study.mixtures[name]]
+            mixtures[name] = {"languages": share, "reports": reports}
+        return canonical_json(mixtures)
+
+    def scored_tasks(self) -> str:
+        """JSON for `score`: the folder of each task's data, and its languages."""
+        tasks = {}
+        for name in {curve.task for curve in self.curves}:
+            task = self.study.tasks[name]
+            if task.kind == "translation":
+                source, target = self.study.bitexts[task.bitext].languages
+                tasks[name] = {"data": self.bitext.format(bitext=task.bitext), "source": source, "target": target}
+            else:
+                tasks[name] = {"data": self.corpus.format(corpus=task.corpus)}
+        return canonical_json(tasks)
+
+    def resolved(self) -> str:
+        """The whole study with every default filled in, as JSON."""
+        return canonical_json(self.study.model_dump(mode="json"))
+
+
+def folders(manifests: object) -> list[str]:
+    """The folders that manifests lie in: what the stages' options name."""
+    return [str(PurePath(manifest).parent) for manifest in ([manifests] if isinstance(manifests, str) else manifests)]
+
+
+def names_pattern(names: object) -> str:
+    """A wildcard constraint that matches exactly the given names."""
+    return "|".join(re.escape(str(name)) for name in sorted(map(str, names), key=len, reverse=True)) or r"(?!)"

@@ -1,0 +1,26 @@
+"""Settings of the vocabulary."""
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class VocabularySettings(BaseModel):
+    """The vocabulary that all models of a study share."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: int = Field(4096, ge=320, le=1 << 20, multiple_of=64, description="Ids in all, sentinels included; a multiple of 64.")
+    sentinels: int = Field(64, ge=1, le=1000, description="Ids that stand for masked spans.")
+    sample_characters: int = Field(
+        4_000_000, ge=1000, description="Characters to train on, shared fairly by languages and, within each, by corpora."
+    )
+    character_coverage: float = Field(
+        0.9999, ge=0.9, le=1, description="Share of characters that get pieces; bytes spell the rest."
+    )
+    model: str = Field("", description="An existing sentencepiece model (.model) to use instead; `size` then follows from it.")
+
+    @model_validator(mode="after")
+    def _room(self) -> "VocabularySettings":
+        # 3 special pieces, 256 bytes
+        if self.size < self.sentinels + 259 + 32:
+            raise ValueError(f"size {self.size} leaves no room beside {self.sentinels} sentinels, 256 bytes and 3 special pieces")
+        return self

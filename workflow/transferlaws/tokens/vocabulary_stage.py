@@ -1,0 +1,162 @@
+"""Stage `vocabulary`: the train splits of corpora and bitexts -> one shared sentencepiece model.
+
+A unigram model (Kudo 2018) with byte fallback, so that nothing is ever unknown, and without text normalisation, so that decoding
+gives back what was encoded. One thread and a sample in file order: the same text gives the same bytes.
+"""
+
+import argparse
+import io
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import sentencepiece
+
+from transferlaws.corpora.stage import parse_settings
+from transferlaws.errors import UserError
+from transferlaws.files import atomic, sha256, write_json
+from transferlaws.progress import Progress
+from transferlaws.tokens.settings import VocabularySettings
+from transferlaws.tokens.texts import TextFolder
+from transferlaws.tokens.vocabulary import MANIFEST, Vocabulary
+
+FERTILITY_TEXTS = 2000  # texts of each corpus that fertility is measured on
+LONGEST = 1000  # characters of a training sentence: sentencepiece's time grows faster than its length
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the stage."""
+    parser.add_argument("--settings", required=True, help="the vocabulary part of the config, as JSON")
+    parser.add_argument("--corpora", type=Path, nargs="*", default=[], help="folders of corpora")
+    parser.add_argument("--bitexts", type=Path, nargs="*", default=[], help="folders of bitexts")
+    parser.add_argument("--output", type=Path, required=True, help="folder to write")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write `spiece.model` and `vocabulary.json`."""
+    settings = parse_settings(VocabularySettings, arguments.settings, "vocabulary")
+    build(settings, [*arguments.corpora, *arguments.bitexts], arguments.output)
+
+
+def build(settings: VocabularySettings, folders: list[Path], output: Path) -> dict:
+    """Train or take over the model; returns the manifest."""
+    sides = {}  # name -> (language, folder, side)
+    for folder in map(TextFolder.open, folders):
+        for side, language in enumerate(folder.report["languages"]):
+            name = folder.name if folder.report["kind"] == "corpus" else f"{folder.name}.{('source', 'target')[side]}"
+            sides[name] = (language, folder, side)
+    if not sides:
+        raise UserError("vocabulary: give --corpora or --bitexts to train on.")
+    sample: dict[str, int] = {}
+    if settings.model:
+        manifest = _take_over(settings, output)
+    else:
+        sample = _quotas(sides, settings.sample_characters)
+        manifest = _train(settings, sides, sample, output)
+    write_json(output / MANIFEST, manifest)
+    vocabulary = Vocabulary.load(output)
+    fertility = {name: _fertility(vocabulary, folder.training_texts(side)) for name, (_, folder, side) in sides.items()}
+    manifest |= {"fertility": fertility, "sample_characters": sample, "settings": settings.model_dump()}
+    write_json(output / MANIFEST, manifest)
+    return manifest
+
+
+def _quotas(sides: dict[str, tuple[str, TextFolder, int]], total: int) -> dict[str, int]:
+    """Characters to take from each source: fair among languages, then among the sources of a language."""
+    lengths: dict[str, dict[str, int]] = defaultdict(dict)
+    for name, (language, folder, side) in sides.items():
+        lengths[language][name] = _length(folder.training_texts(side), total)
+    quotas: dict[str, int] = {}
+    for language, quota in fair_shares({k: sum(v.values()) for k, v in lengths.items()}, total).items():
+        quotas |= fair_shares(lengths[language], quota)
+    return quotas
+
+
+def _length(texts: Iterator[str], enough: int) -> int:
+    length = 0
+    for text in texts:
+        length += len(text)
+        if length >= enough:
+            return enough
+    return length
+
+
+def fair_shares(available: dict[str, int], total: int) -> dict[str, int]:
+    """Split `total` among claimants so that none gets more than is available, and what one leaves is shared by the others."""
+    shares = {}
+    for position, name in enumerate(sorted(available, key=lambda name: (available[name], name))):
+        shares[name] = min(available[name], total // (len(available) - position))
+        total -= shares[name]
+    return shares
+
+
+def _sentences(texts: Iterator[str], quota: int) -> Iterator[str]:
+    """Lines of texts, long ones in parts, until `quota` characters are given."""
+    for text in texts:
+        for line in text.splitlines():
+            for start in range(0, len(line), LONGEST):
+                if quota <= 0:
+                    return
+                part = line[start : start + LONGEST]
+                quota -= len(part)
+                yield part
+
+
+def _train(settings: VocabularySettings, sides: dict, sample: dict[str, int], output: Path) -> dict:
+    def sentences() -> Iterator[str]:
+        with Progress("vocabulary", sum(sample.values()), "character") as progress:
+            for name, (_, folder, side) in sides.items():
+                for sentence in _sentences(folder.training_texts(side), sample[name]):
+                    progress.update(len(sentence), name)
+                    yield sentence
+
+    model = io.BytesIO()
+    pieces = settings.size - settings.sentinels
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=sentences(),
+            model_writer=model,
+            model_type="unigram",
+            vocab_size=pieces,
+            byte_fallback=True,
+            character_coverage=settings.character_coverage,
+            normalization_rule_name="identity",
+            remove_extra_whitespaces=False,
+            allow_whitespace_only_pieces=True,
+            max_sentence_length=4 * LONGEST,
+            pad_id=0,
+            eos_id=1,
+            unk_id=2,
+            bos_id=-1,
+            num_threads=1,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        raise UserError(
+            f"vocabulary: sentencepiece cannot make {pieces} pieces of {sum(sample.values())} characters "
+            f"({str(error).splitlines()[-1].strip()}). Lower vocabulary.size, or add text."
+        ) from None
+    with atomic(output / "spiece.model") as temporary:
+        temporary.write_bytes(model.getvalue())
+    return {"size": settings.size, "sentinels": settings.sentinels, "sha256": sha256(output / "spiece.model")}
+
+
+def _take_over(settings: VocabularySettings, output: Path) -> dict:
+    path = Path(settings.model)
+    try:
+        pieces = sentencepiece.SentencePieceProcessor(model_proto=path.read_bytes()).get_piece_size()
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"vocabulary.model: {path} is no readable sentencepiece model ({error}).") from None
+    with atomic(output / "spiece.model") as temporary:
+        shutil.copyfile(path, temporary)
+    size = -(-(pieces + settings.sentinels) // 64) * 64
+    return {"size": size, "sentinels": settings.sentinels, "sha256": sha256(output / "spiece.model")}
+
+
+def _fertility(vocabulary: Vocabulary, texts: Iterator[str]) -> float:
+    """Tokens per whitespace-separated word."""
+    texts = list(islice(texts, FERTILITY_TEXTS))
+    words = sum(len(text.split()) for text in texts)
+    return round(sum(map(len, vocabulary.encode(texts))) / max(words, 1), 4)
