@@ -61,7 +61,7 @@ def build(
         buckets = stack.enter_context(Buckets(scratch))
         read = fill(buckets, documents, Preparation(cleaner, check), threads, f"corpus {name}")
         writer = stack.enter_context(ItemWriter(output / FILE))
-        for document, key in _distinct(buckets, settings.cleaning.duplicates, cleaner.removed):
+        for document, key in _distinct(buckets, settings.cleaning, cleaner.removed):
             # hashed anew: the sides of a bitext's monolingual part were chosen by the key itself
             document.split = "valid" if key_of(f"valid {key}") / 2**64 < settings.valid else "train"
             splits[document.split] += 1
