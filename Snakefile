@@ -19,9 +19,6 @@ os.environ["PATH"] = os.pathsep.join(
 os.environ["TRANSFERLAWS_PROGRESS"] = "lines"
 
 
-configfile: Path(workflow.basedir) / "config.yaml"
-
-
 include: "workflow/rules/common.smk"
 include: "workflow/rules/corpora.smk"
 include: "workflow/rules/tokens.smk"

@@ -5,7 +5,7 @@ import copy
 import pytest
 import yaml
 
-from transferlaws.config import load_study
+from transferlaws.config import load_study, overlay
 from transferlaws.errors import UserError
 from transferlaws.study import Curve, Plan, Trajectory
 
@@ -55,10 +55,23 @@ def test_units_and_enumeration():
     assert len(plan.curves) == 6
 
 
-def test_left_out_crossings_and_null_entries():
+def test_left_out_crossings():
     config = changed("curves", {"leave_out": [{"mixture": "de"}]})
     assert {curve.mixture for curve in Plan(config).curves} == {"scratch", "en+de"}
-    assert list(load_study(changed("mixtures/de", None)).mixtures) == ["en+de"]
+
+
+def test_a_study_file_replaces_what_is_compared_and_merges_the_rest():
+    study = {
+        "study": "mine",
+        "mixtures": {"en+de": {"mine": 1}},
+        "corpora": {"mine": {"source": "files", "language": "en", "paths": ["a.txt"]}},
+    }
+    merged = overlay(BASE, {**study, "pretraining": {"optimiser": {"name": "adafactor"}, "seeds": [3]}})
+    assert merged["mixtures"] == {"en+de": {"mine": 1}}
+    assert set(merged["corpora"]) == {"novels-en", "novels-de", "sides-de", "mine"}
+    assert merged["pretraining"]["ladder"] == BASE["pretraining"]["ladder"] and merged["pretraining"]["seeds"] == [3]
+    assert overlay(BASE, merged) == merged
+    assert list(load_study(merged).mixtures) == ["en+de"]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +92,7 @@ def test_left_out_crossings_and_null_entries():
         ("mixtures/en+de", {"novels-en": 0.5, "novel-de": 0.5}, ["mixtures.en+de", "`novel-de`", "Did you mean `novels-de`"]),
         ("mixtures/scratch", {"novels-en": 1}, ["mixtures.scratch", "rung 0"]),
         ("mixtures/a b", {"novels-en": 1}, ["mixtures.a b", "pattern"]),
-        ("corpora/novels-en/source", "file", ["corpora.novels-en", "`file`", "files"]),
+        ("corpora/novels-en/source", "file", ["corpora.novels-en", "file", "Did you mean `files`"]),
         ("corpora/novels-en/language", "English", ["corpora.novels-en", "language", "English"]),
         ("corpora/sides-de/language", "fr", ["corpora.sides-de.language", "`fr`", "de, en"]),
         ("corpora/sides-de/bitext", "talk", ["corpora.sides-de.bitext", "Did you mean `talks`"]),

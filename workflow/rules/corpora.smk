@@ -1,6 +1,6 @@
 rule bitext:
     input:
-        files=lambda wildcards: plan.local_inputs(wildcards.bitext, "bitext"),
+        files=lambda wildcards: plan.local_inputs("bitexts", wildcards.bitext),
     output:
         f"{plan.bitext}/report.json",
     log:
@@ -10,8 +10,8 @@ rule bitext:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=costs.mem_mb("bitext"),
+        runtime=costs.runtime("bitext"),
     params:
         code=fingerprint("transferlaws.corpora.bitext"),
         settings=lambda wildcards: plan.settings("bitexts", wildcards.bitext),
@@ -24,7 +24,7 @@ rule bitext:
 
 rule corpus:
     input:
-        files=lambda wildcards: plan.local_inputs(wildcards.corpus, "corpus"),
+        files=lambda wildcards: plan.local_inputs("corpora", wildcards.corpus),
         bitexts=plan.corpus_inputs,
     output:
         f"{plan.corpus}/report.json",
@@ -35,8 +35,8 @@ rule corpus:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=costs.mem_mb("corpus"),
+        runtime=costs.runtime("corpus"),
     params:
         code=fingerprint("transferlaws.corpora.corpus"),
         settings=lambda wildcards: plan.settings("corpora", wildcards.corpus),

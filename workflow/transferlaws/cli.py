@@ -11,6 +11,7 @@ from transferlaws.errors import UserError
 
 # stage -> (module with add_arguments and run, one line of help); imported only when asked for
 STAGES = {
+    "plan": ("transferlaws.plan.stage", "a study's config -> what it costs: jobs, operations, hours, disk, text"),
     "bitext": ("transferlaws.corpora.bitext", "a source of sentence pairs -> cleaned, split pairs"),
     "corpus": ("transferlaws.corpora.corpus", "a source of text -> cleaned documents without dev and test items"),
     "vocabulary": ("transferlaws.tokens.vocabulary_stage", "corpora -> a sentencepiece model"),
@@ -21,6 +22,7 @@ STAGES = {
     "score": ("transferlaws.evaluation.score", "predictions of every curve -> measurements.csv"),
     "fit": ("transferlaws.laws.fit_stage", "a measurement table -> a fitted law"),
     "advise": ("transferlaws.laws.advise", "a measurement table and fits -> verdicts and advice"),
+    "coverage": ("transferlaws.laws.coverage", "simulated studies -> how often the intervals of every law hold the truth"),
     "figure": ("transferlaws.figures.stage", "measurements and fits -> a figure"),
     "summary": ("transferlaws.figures.summary", "measurements, fits, advice and data reports -> one page with the answer"),
 }

@@ -15,6 +15,7 @@ from transferlaws.evaluation.settings import EvaluationSettings, ScoreSettings
 from transferlaws.figures.settings import FigureName, FigureSettings
 from transferlaws.laws.settings import AdviceSettings, FitSettings, LawName
 from transferlaws.model.settings import ModelSettings
+from transferlaws.plan.settings import ComputeSettings
 from transferlaws.tokens.settings import VocabularySettings
 from transferlaws.training.settings import FinetuningSettings, PretrainingSettings
 
@@ -143,6 +144,7 @@ class Study(Section):
     curves: Curves = Field(Curves(), description="What is crossed with what.")
     laws: dict[LawName, FitSettings] = Field(description="Laws to fit, each with its settings (`{}` for the defaults).")
     advice: AdviceSettings = Field(AdviceSettings(), description="What the advice assumes.")
+    compute: ComputeSettings = Field(ComputeSettings(), description="The machines that jobs are planned for.")
     figures: dict[FigureName, FigureSettings] = Field(
         description="Figures to draw, each with its settings (`{}` for the defaults)."
     )
@@ -193,14 +195,33 @@ class Study(Section):
                     yield from known(f"curves.leave_out.{position}.{key[:-1]}", crossing[key[:-1]], names)
 
 
-def without_null_entries(config: dict) -> dict:
-    """Drop entries of named maps that an overlay set to `null`: so a study file takes away what it does not want."""
-    maps = ("corpora", "bitexts", "mixtures", "models", "tasks", "laws", "figures")
-    cleaned = dict(config)
-    for key in maps:
-        if isinstance(config.get(key), dict):
-            cleaned[key] = {name: value for name, value in config[key].items() if value is not None}
-    return cleaned
+COMPARED = ("mixtures", "models", "tasks", "laws", "figures")  # what a study is about
+
+
+def overlay(base: dict, study: dict) -> dict:
+    """A study file laid over `config.yaml`.
+
+    What a study compares (mixtures, models, tasks, laws, figures) replaces the default's whole; corpora and bitexts are added by name;
+    every other section is merged key by key.
+    """
+    merged = dict(base)
+    for key, value in study.items():
+        if key in COMPARED or not isinstance(value, dict) or not isinstance(base.get(key), dict):
+            merged[key] = value
+        elif key in ("corpora", "bitexts"):
+            merged[key] = {**base[key], **value}
+        else:
+            merged[key] = _merged(base[key], value)
+    return merged
+
+
+def _merged(base: dict, over: dict) -> dict:
+    both = {
+        key: _merged(base[key], over[key])
+        for key in base.keys() & over.keys()
+        if isinstance(base[key], dict) and isinstance(over[key], dict)
+    }
+    return {**base, **over, **both}
 
 
 def load_study(config: dict) -> Study:
@@ -210,6 +231,6 @@ def load_study(config: dict) -> Study:
         UserError: every mistake on a line of its own: key, value, what is allowed, nearest valid spelling.
     """
     try:
-        return Study.model_validate(without_null_entries(config))
+        return Study.model_validate(config)
     except ValidationError as error:
         raise UserError("the config is not valid:\n" + "\n".join(f"  - {line}" for line in describe(error, Study))) from None

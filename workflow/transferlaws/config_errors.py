@@ -20,9 +20,10 @@ def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """Every mistake of a failed validation as one line, in the order found."""
     lines = []
     for mistake in error.errors(include_url=False):
-        key = ".".join(str(part) for part in _visible(mistake["loc"], model)) or "the study"
+        written = [str(part) for part in _visible(mistake["loc"], model)]
+        key = ".".join(written) or "the study"
         if mistake["type"] == "extra_forbidden":
-            section = ".".join(key.split(".")[:-1]) or "the top level"
+            section = ".".join(written[:-1]) or "the top level"
             lines.append(
                 explain(section, mistake["loc"][-1], _fields(mistake["loc"][:-1], model)).replace("unknown name", "unknown key")
             )
@@ -33,7 +34,7 @@ def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
             lines.append(f"{key}: missing. It has no default: add it.")
         elif mistake["type"] == "literal_error" and mistake["loc"][-1] == "[key]":
             allowed = mistake["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
-            lines.append(explain(".".join(key.split(".")[:-2]), mistake["input"], allowed))
+            lines.append(explain(".".join(written[:-1]), mistake["input"], allowed))
         elif mistake["type"] in ("literal_error", "enum", "union_tag_invalid"):
             expected = mistake["ctx"].get("expected") or mistake["ctx"]["expected_tags"]
             value = mistake["ctx"].get("tag", mistake["input"])
@@ -52,25 +53,19 @@ def _short(value: object) -> str:
 def _steps(location: tuple, model: type[BaseModel]) -> Iterable[tuple[object, bool, list[type[BaseModel]]]]:
     """Walk a location: (part, whether the user wrote it, models that it may be inside of afterwards)."""
     inside: list = [model]
+    chosen = False  # of several models, one was chosen by its tag
     for part in location:
-        models = [kind for annotation in inside for kind in _models(annotation)]
-        fields = [kind.model_fields[part].annotation for kind in models if part in kind.model_fields]
-        if fields:
-            inside = fields
-            yield part, True, _flat(inside)
-            continue
-        tagged = [kind for kind in models if any(part in typing.get_args(f.annotation) for f in kind.model_fields.values())]
-        values = [argument for annotation in inside for argument in _values(annotation)]
-        if tagged and not values:
-            inside = tagged
+        models = _flat(inside)
+        tagged = [kind for kind in models if any(part in typing.get_args(field.annotation) for field in kind.model_fields.values())]
+        if len(models) > 1 and tagged and not chosen:
+            inside, chosen = tagged, True
             yield part, False, tagged
-        else:
-            inside = values
-            yield (
-                part,
-                not (isinstance(part, str) and ("[" in part or part in ("constrained-str", "constrained-int"))),
-                _flat(inside),
-            )
+            continue
+        fields = [kind.model_fields[part].annotation for kind in models if part in kind.model_fields]
+        values = [argument for annotation in inside for argument in _values(annotation)]
+        inside, chosen = fields or values, False
+        written = not (isinstance(part, str) and (part == "[key]" or part.startswith(("constrained-", "list[", "literal["))))
+        yield part, written, _flat(inside)
 
 
 def _visible(location: tuple, model: type[BaseModel]) -> list:
@@ -79,7 +74,7 @@ def _visible(location: tuple, model: type[BaseModel]) -> list:
 
 def _fields(location: tuple, model: type[BaseModel]) -> list[str]:
     inside = [[model], *(models for _, _, models in _steps(location, model))][-1]
-    return [field for kind in inside for field in kind.model_fields]
+    return list(dict.fromkeys(field for kind in inside for field in kind.model_fields))
 
 
 def _flat(annotations: list) -> list[type[BaseModel]]:

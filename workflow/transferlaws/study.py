@@ -1,7 +1,9 @@
 """The study as the workflow sees it: the only place that enumerates trajectories and curves and names their paths."""
 
+import hashlib
 import re
 import shlex
+from glob import glob
 from itertools import product
 from pathlib import PurePath
 from typing import NamedTuple
@@ -109,10 +111,11 @@ class Plan:
         side = [corpus.bitext] if corpus.source == "bitext" else []
         return [f"{self.bitext.format(bitext=name)}/report.json" for name in sorted({*self.bitexts, *side})]
 
-    def local_inputs(self, name: str, kind: str) -> list[str]:
-        """The user's own files that a source reads: Snakemake watches their content."""
-        settings = (self.study.corpora if kind == "corpus" else self.study.bitexts)[name]
-        return settings.local_files() if settings.source == "files" else []
+    def local_inputs(self, kind: str, name: str) -> list[str]:
+        """The user's own files that a corpus or bitext reads; a pattern without a match stays, and Snakemake misses it."""
+        settings = getattr(self.study, kind)[name]
+        patterns = [path for field in type(settings).model_fields if field.endswith("paths") for path in getattr(settings, field)]
+        return [path for pattern in patterns for path in sorted(glob(pattern, recursive=True)) or [pattern]]
 
     def vocabulary_inputs(self, wildcards: object) -> list[str]:
         """The corpora in use: the vocabulary is trained on a sample of each."""
@@ -207,6 +210,10 @@ class Plan:
     def resolved(self) -> str:
         """The whole study with every default filled in, as JSON."""
         return canonical_json(self.study.model_dump(mode="json"))
+
+    def identity(self) -> str:
+        """A hash of the resolved study."""
+        return hashlib.sha256(self.resolved().encode()).hexdigest()[:16]
 
 
 def folders(manifests: object) -> list[str]:

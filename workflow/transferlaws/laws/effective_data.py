@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from transferlaws.laws.estimate import Fitted, PointCurve, Unfitted, fit_curve
-from transferlaws.laws.fit import PointFit, fit_point, huber, minimise
+from transferlaws.laws.fit import PointFit, fit_point, huber, minimise_from_least_squares
 from transferlaws.laws.form import Array, Design
 from transferlaws.laws.noise import NoiseEvidence, gather, indicators_of
 from transferlaws.laws.posynomial import CROSS_ENTROPY_POWER
@@ -260,5 +260,7 @@ def _bootstrap(
         thetas = logit_fit(log_values + design.level, weights, design)
         return Bootstrap(thetas[np.isfinite(thetas).all(axis=1)], log_values, weights, np.zeros(count))
     start = np.repeat(curve.fit.theta[None], count, axis=0)
-    solution = minimise(form=form, design=design, log_values=log_values, start=start, delta=settings.delta, weights=weights)
+    solution = minimise_from_least_squares(
+        form=form, design=design, log_values=log_values, start=start, delta=settings.delta, weights=weights
+    )
     return Bootstrap(solution.theta, log_values, weights, solution.objective)

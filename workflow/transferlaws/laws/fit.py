@@ -152,6 +152,18 @@ def _step(gradient: Array, hessian: Array, irls: Array, damping: Array, stuck: A
     return step, 0.5 * np.einsum("bp,bp->b", step, right)
 
 
+def minimise_from_least_squares(
+    *, form: Form, design: Design, log_values: Array, start: Array, delta: float, weights: Array | None = None
+) -> Solution:
+    """Least squares first, then the Huber loss from there.
+
+    Where residuals exceed delta the loss is flat between two seeds at the same x, so that its optimum is a region: this takes the
+    point of it that least squares prefers. Started elsewhere, refits would stay where they began and intervals be too narrow.
+    """
+    least = minimise(form=form, design=design, log_values=log_values, start=start, delta=np.inf, weights=weights)
+    return minimise(form=form, design=design, log_values=log_values, start=least.theta, delta=delta, weights=weights)
+
+
 def fit_point(*, form: Form, design: Design, log_values: Array, delta: float, starts: Array | None = None) -> PointFit:
     """Best fit of one data set: the form's dense start grid, its best points polished, their agreement counted.
 
@@ -164,10 +176,15 @@ def fit_point(*, form: Form, design: Design, log_values: Array, delta: float, st
     solution = minimise(form=form, design=design, log_values=log_values, start=grid, delta=delta)
     best = int(np.argmin(solution.objective))
     low = solution.objective[best]
-    same = np.abs(solution.objective - low) <= AGREEMENT * low + 1e-24
+    same = solution.objective <= low * (1 + AGREEMENT) + 1e-24
+    settled = minimise_from_least_squares(
+        form=form, design=design, log_values=log_values, start=solution.theta[best][None], delta=delta
+    )
+    if settled.objective[0] <= low * (1 + AGREEMENT) + 1e-24:
+        solution, best = settled, 0
     return PointFit(
         theta=solution.theta[best],
-        objective=float(low),
+        objective=float(solution.objective[best]),
         gradient_norm=float(solution.gradient_norm[best]),
         converged=bool(solution.converged[best]),
         starts=len(grid),

@@ -9,7 +9,7 @@ def page(advice: dict) -> str:
     settings = advice["settings"]
     lines = ["# Advice", ""]
     lines.append(
-        f'Decided by {advice["metric"]}; a gain of {settings["worthwhile"]:g} is called worthwhile; intervals and "sure" are at '
+        f"A gain of {settings['worthwhile']:g} in the deciding metric is called worthwhile; intervals, and what is sure, are at "
         f"{settings['confidence']:.0%}."
     )
     for task, model, size, unit in _curves(advice["answers"]):

@@ -241,9 +241,10 @@ def _held_out(result: Fitted, *, law: Law, settings: FitSettings) -> dict | None
         inside = float(((low <= np.log(held.values)) & (np.log(held.values) <= high)).mean())
     return {
         "points": len(held.values),
-        "are": float(np.mean(np.abs(held.values - prediction) / held.values)),
-        "huber": float(huber(residuals, settings.delta).sum()),
-        "r2_log": float(1 - (residuals @ residuals) / (spread @ spread)) if several and spread @ spread > 0 else None,
+        # outside the law's domain (a falling score) it predicts nothing: null, not a number
+        "are": finite(float(np.mean(np.abs(held.values - prediction) / held.values))),
+        "huber": finite(float(huber(residuals, settings.delta).sum())),
+        "r2_log": finite(float(1 - (residuals @ residuals) / (spread @ spread))) if several and spread @ spread > 0 else None,
         "inside": inside,
     }
 

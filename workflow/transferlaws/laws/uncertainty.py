@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transferlaws.laws.fit import PointFit, minimise
+from transferlaws.laws.fit import PointFit, minimise, minimise_from_least_squares
 from transferlaws.laws.form import Array, Design, Form
 from transferlaws.laws.noise import NoiseEvidence, gather, indicators_of
 
@@ -82,7 +82,9 @@ def bootstrap(
             runs=sample.runs, test_noise=sample.noise, evidence=evidence, count=count, generator=generator
         )
     start = np.repeat(fit.theta[None], count, axis=0)
-    solution = minimise(form=form, design=design, log_values=log_values, start=start, delta=delta, weights=weights)
+    solution = minimise_from_least_squares(
+        form=form, design=design, log_values=log_values, start=start, delta=delta, weights=weights
+    )
     return Bootstrap(solution.theta, log_values, weights, solution.objective)
 
 

@@ -1,0 +1,172 @@
+"""The advice stage on tables whose right answer is known."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from transferlaws.cli import main
+from transferlaws.laws.allocation import best_split
+from transferlaws.laws.registry import LAWS
+from transferlaws.laws.simulate import EQUATIONS, Noise, measurements
+from transferlaws.seeding import generator
+
+RUNGS = np.geomspace(1e6, 1e9, 6).round()
+
+
+def table(parameters=(-6.9, 0.9, 1.6), mixtures=("en+de",), scratch=4.0, noise=Noise(0.005, 0.005), law="score-log", metric="bleu", **more):  # noqa: B008
+    return measurements(
+        form=LAWS[law].form,
+        parameters=np.array(parameters),
+        metric=metric,
+        pretraining_tokens=RUNGS,
+        mixtures=mixtures,
+        noise=noise,
+        generator=generator(5, "advice", *mixtures),
+        scratch=scratch,
+        **more,
+    )
+
+
+def advise(folder, frame, laws=("score-log",), fit=None, **settings):
+    path = folder / "measurements.csv"
+    frame.to_csv(path, index=False)
+    files = []
+    for law in laws:
+        files.append(str(folder / f"{law}.json"))
+        options = json.dumps({"bootstraps": 400, **(fit or {})})
+        assert main(["fit", str(path), "--law", law, "--settings", options, "--output", files[-1]]) == 0
+    out, page = folder / "advice.json", folder / "advice.md"
+    arguments = ["--settings", json.dumps(settings), "--output", str(out), "--markdown", str(page)]
+    assert main(["advise", "--measurements", str(path), "--laws", *files, *arguments]) == 0
+    return json.loads(out.read_text()), page.read_text()
+
+
+def test_a_score_that_still_rises_says_continue_and_by_how_much(tmp_path):
+    advice, page = advise(tmp_path, table(), worthwhile=1.0)
+    (found,) = advice["answers"]
+    assert found["answer"] == "continue"
+    assert found["continue_to"] == 4 * RUNGS[-1]
+    truth = EQUATIONS["score-log"](np.array([-6.9, 0.9, 1.6]), 4e9)
+    assert found["forecast"]["score"]["low"] < truth < found["forecast"]["score"]["high"]
+    assert found["measured"]["gain"]["low"] > 30
+    assert "continue to D_p = 4G" in page
+
+
+def test_a_flat_score_says_stop(tmp_path):
+    advice, _ = advise(tmp_path, table(parameters=(10.0, 0.02, 1.0), scratch=9.0, noise=Noise(0.003, 0.003)), worthwhile=1.0)
+    assert advice["answers"][0]["answer"] == "stop"
+
+
+def test_a_reachable_target_gives_the_tokens_it_takes(tmp_path):
+    target = EQUATIONS["score-log"](np.array([-6.9, 0.9, 1.6]), 2e9)
+    advice, _ = advise(tmp_path, table(noise=Noise(0.001, 0.001)), target_score=float(target))
+    assert advice["answers"][0]["answer"] == "continue"
+    assert advice["answers"][0]["continue_to"] == pytest.approx(2e9, rel=0.15)
+
+
+def test_a_target_out_of_reach_says_stop(tmp_path):
+    advice, _ = advise(tmp_path, table(), target_score=99.0)
+    assert advice["answers"][0]["answer"] == "stop"
+    assert "out of reach" in advice["answers"][0]["because"]
+
+
+def test_a_score_that_turns_back_says_other_data(tmp_path):
+    frame = table()
+    late = frame.pretraining_tokens >= RUNGS[3]
+    frame.loc[late, "bleu"] *= 0.6
+    advice, page = advise(tmp_path, frame)
+    assert advice["answers"][0]["answer"] == "other data"
+    assert "misalignment" in page
+    assert advice["answers"][0]["measured"]["best_rung"] in (RUNGS[2], RUNGS[5])
+
+
+def test_the_better_mixture_is_named_with_its_lead(tmp_path):
+    good = table(mixtures=("en+de",))
+    bad = table(parameters=(-6.9, 0.75, 1.6), mixtures=("fr",), scratch=None)
+    advice, page = advise(tmp_path, pd.concat([good, bad]))
+    (pair,) = advice["comparisons"]
+    assert (pair["mixture"], pair["other"], pair["sure"]) == ("en+de", "fr", True)
+    lead = EQUATIONS["score-log"](np.array([-6.9, 0.9, 1.6]), 1e9) - EQUATIONS["score-log"](np.array([-6.9, 0.75, 1.6]), 1e9)
+    assert pair["difference"]["low"] < lead < pair["difference"]["high"]
+    assert "Best measured: **en+de**, surely better than fr" in page
+    answers = {a["mixture"]: a["answer"] for a in advice["answers"]}
+    assert answers == {"en+de": "continue", "fr": "other data"}
+
+
+def test_equal_mixtures_are_not_called_different(tmp_path):
+    advice, _ = advise(tmp_path, table(mixtures=("en+de", "de+en")))
+    (pair,) = advice["comparisons"]
+    assert not pair["sure"]
+    assert pair["difference"]["low"] < 0 < pair["difference"]["high"]
+
+
+def test_two_rungs_leave_it_undecided_and_say_why(tmp_path):
+    frame = table()
+    advice, page = advise(tmp_path, frame[frame.pretraining_tokens.isin([0, RUNGS[0], RUNGS[1]])])
+    assert advice["answers"][0]["answer"] == "undecided"
+    assert "2 different values of pretraining_tokens, at least 3 are needed" in page
+
+
+def test_one_seed_gives_estimates_without_intervals(tmp_path):
+    frame = table(seeds=1)
+    advice, _ = advise(tmp_path, frame[frame.pretraining_tokens.isin([0, *RUNGS[:4]])])
+    found = advice["answers"][0]
+    assert found["measured"]["score"]["low"] is None
+    assert found["measured"]["gain"]["estimate"] > 0
+
+
+def test_laws_on_the_same_points_are_ranked_by_held_out_error(tmp_path):
+    frame = table(
+        law="transfer-gap", metric="cross_entropy", parameters=(1.0, 0.9, 60.0, 0.45, 0.12), scratch=None,
+        finetuning_sizes=(1e4, 1e5, 1e6, 1e7), noise=Noise(0.002, 0.002),
+    )  # fmt: skip
+    laws = ("cross-entropy-power", "transfer-gap", "zhang-multiplicative", "zhang-additive")
+    advice, page = advise(
+        tmp_path, frame, laws, budget=1e6, pretraining_token_price=1e-4, finetuning_unit_price=0.05, metric="cross_entropy", worthwhile=0.01
+    )
+    (group,) = [g for g in advice["laws"] if len(g["laws"]) == 3]
+    assert group["laws"][0]["law"] == "transfer-gap"
+    assert group["laws"][0]["delta_aicc"] == 0.0
+    (split,) = advice["budget"]["splits"]
+    truth = best_split(
+        parameters=np.array([[1.0, 0.9, 60.0, 0.45, 0.12]]), budget=1e6, pretraining_token_price=1e-4, finetuning_unit_price=0.05
+    )
+    assert split["pretraining_tokens"]["low"] < truth.pretraining_tokens[0] < split["pretraining_tokens"]["high"]
+    assert "## Budget" in page
+
+
+def test_laws_of_another_table_are_refused(tmp_path, capsys):
+    advise(tmp_path, table())
+    table(parameters=(-6.8, 0.9, 1.6)).to_csv(tmp_path / "measurements.csv", index=False)
+    assert main(
+        ["advise", "--measurements", str(tmp_path / "measurements.csv"), "--laws", str(tmp_path / "score-log.json"), "--output",
+         str(tmp_path / "a.json"), "--markdown", str(tmp_path / "a.md")]
+    ) == 1  # fmt: skip
+    assert "fitted to another table" in capsys.readouterr().err
+
+
+def test_the_best_split_is_the_minimum_on_the_budget_line():
+    e, g, a, alpha, beta = parameters = (1.0, 0.3, 60.0, 0.3, 0.12)
+    split = best_split(parameters=np.array([parameters]), budget=1e5, pretraining_token_price=1e-5, finetuning_unit_price=0.01)
+    tokens = np.geomspace(1e3, 0.999e10, 200_001)
+    units = (1e5 - 1e-5 * tokens) / 0.01
+    losses = (a * tokens**-alpha + g) * units**-beta + e
+    assert split.loss[0] <= losses.min() * (1 + 1e-12)
+    assert split.pretraining_tokens[0] == pytest.approx(tokens[losses.argmin()], rel=1e-3)
+
+
+def test_without_a_gap_the_split_of_the_money_is_beta_to_alpha():
+    split = best_split(
+        parameters=np.array([[1.0, 0.0, 60.0, 0.3, 0.12]]), budget=1e5, pretraining_token_price=1e-5, finetuning_unit_price=0.01
+    )
+    assert (split.finetuning_units * 0.01) / (split.pretraining_tokens * 1e-5) == pytest.approx([0.12 / 0.3])
+
+
+def test_without_transfer_everything_goes_to_fine_tuning():
+    split = best_split(
+        parameters=np.array([[1.0, 0.5, 0.0, 0.3, 0.12]]), budget=1e5, pretraining_token_price=1e-5, finetuning_unit_price=0.01
+    )
+    assert split.pretraining_tokens[0] == 0
+    assert split.finetuning_units[0] == pytest.approx(1e7)

@@ -1,0 +1,188 @@
+"""What a study costs, from its config alone: operations, hours, disk, memory, text.
+
+What the config does not tell is assumed (the constants below), and nothing stops early. Neither torch nor data is imported, because
+the workflow asks for every job's memory and time limit here.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from transferlaws.config import SCRATCH
+from transferlaws.study import Curve, Plan
+
+BYTES_PER_TOKEN = 4.0  # of text, UTF-8; between 3 (small vocabularies) and 5 (large ones, English)
+SENTENCE_TOKENS = 32  # of one side of a pair as batched, padding included: general sentences; longer where `length` is what counts
+TEST_ITEMS = 3000  # a WMT test set
+TRAINING_BYTES = 20  # a parameter of a replica in training: weight, gradient, two moments, best weights, 4 bytes each
+STATE_BYTES = 16  # the same on disk: all but the gradient
+DECODING_SHARE = 0.1  # of training's utilisation, that decoding token by token reaches
+TEXT_RATE = 1.0e6  # bytes a second that a core cleans or tokenises
+
+
+class Device(NamedTuple):
+    """Peak operations a second in training's number format, bytes of memory, and the share of the peak reached by model width."""
+
+    peak: float
+    memory: float
+    utilisation: dict[int, float]
+
+
+# Measured with this engine: utilisation of an H100 with eight replicas, of a CPU core with one. The A100's is taken to be equal.
+GPU_UTILISATION = {128: 0.07, 256: 0.13, 512: 0.20}
+DEVICES = {
+    "cpu": Device(1.0e11, float("inf"), {64: 0.14, 128: 0.28, 256: 0.58}),
+    "a100": Device(3.12e14, 80e9, GPU_UTILISATION),
+    "h100": Device(9.89e14, 80e9, GPU_UTILISATION),
+    "h200": Device(9.89e14, 141e9, GPU_UTILISATION),
+}
+
+
+class Cost(NamedTuple):
+    """What one job costs. `flops` and `seconds` of training alone; bytes of everything it writes and keeps."""
+
+    flops: float = 0.0
+    seconds: float = 0.0
+    tokens: float = 0.0  # text tokens read
+    download_bytes: float = 0.0
+    disk_bytes: float = 0.0
+    device_bytes: float = 0.0  # on the device at once, without activations
+
+
+class Costs:
+    """The cost of every job of a study."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.study = plan, plan.study
+        self.vocabulary = self.study.vocabulary.size
+        self.rungs = len(self.study.pretraining.ladder)
+        self.seeds = len(self.study.pretraining.seeds)
+
+    def utilisation(self, model: str) -> float:
+        """The share of the device's peak that training this model reaches."""
+        compute = self.study.compute
+        if compute.mfu is not None:
+            return compute.mfu
+        table = DEVICES[compute.device].utilisation
+        width = self.study.models[model].d_model
+        narrowest = min(table)
+        if width < narrowest:
+            return table[narrowest] * width / narrowest
+        return float(np.interp(np.log(width), np.log(list(table)), list(table.values())))
+
+    def _seconds(self, flops: float, model: str, share: float = 1.0) -> float:
+        compute = self.study.compute
+        return flops / (DEVICES[compute.device].peak * compute.devices * self.utilisation(model) * share)
+
+    def pretrain(self, model: str) -> Cost:
+        """One trajectory."""
+        settings, shape = self.study.pretraining, self.study.models[model]
+        length, last = settings.length, settings.ladder[-1]
+        masked = settings.mask_density * length
+        spans = masked / settings.mean_span
+        source, target = {
+            "next-token": (0, length + 1),
+            "infilling": (length - masked + spans + 1, length + 1),
+            "span-corruption": (length - masked + spans + 1, masked + spans + 1),
+        }[settings.objective]
+        tokens = last + settings.anneal_share * sum(settings.ladder)
+        flops = shape.flops(source, target, 1, self.vocabulary) * tokens / length
+        parameters = shape.parameters_total(self.vocabulary)
+        # every rung is kept twice: as state to go on from, and as output
+        disk = parameters * (2 * 4 * self.rungs + STATE_BYTES)
+        return Cost(flops, self._seconds(flops, model), tokens, 0.0, disk, parameters * TRAINING_BYTES)
+
+    def _starts(self, curve: Curve) -> int:
+        return self.seeds * (1 if curve.mixture == SCRATCH else self.rungs)
+
+    def _flops(self, curve: Curve, length: int, items: float) -> float:
+        """One training step on `items` pairs or segments."""
+        translation = self.study.tasks[curve.task].kind == "translation"
+        target = min(length, SENTENCE_TOKENS) if translation else length
+        return self.study.models[curve.model].flops(target if translation else 0, target, items, self.vocabulary)
+
+    def finetune(self, curve: Curve) -> Cost:
+        """One curve, every replica to its last step."""
+        settings, task = self.study.finetuning, self.study.tasks[curve.task]
+        items = curve.size if task.kind == "translation" else curve.size / settings.length
+        steps = min(settings.max_steps, round(settings.max_epochs * max(-(-items // settings.batch), 1)))
+        steps_and_checks = steps * settings.batch + settings.evaluations * settings.dev_items / 3
+        replicas = self._starts(curve) * len(settings.learning_rates)
+        flops = replicas * self._flops(curve, settings.length, steps_and_checks)
+        parameters = self.study.models[curve.model].parameters_total(self.vocabulary)
+        together = min(settings.group or replicas, replicas)
+        disk = parameters * (2 * 4 * self._starts(curve) + STATE_BYTES * together)
+        tokens = steps * settings.batch * min(settings.length, SENTENCE_TOKENS)
+        return Cost(flops, self._seconds(flops, curve.model), tokens, 0.0, disk, together * parameters * TRAINING_BYTES)
+
+    def evaluate(self, curve: Curve) -> Cost:
+        """One curve's dev and test losses, and its hypotheses."""
+        settings, starts = self.study.evaluation, self._starts(curve)
+        items = settings.test_items or TEST_ITEMS
+        forward = starts * self._flops(curve, settings.length, items) / 3
+        decoding = settings.beam * forward if self.study.tasks[curve.task].kind == "translation" else 0.0
+        seconds = self._seconds(2 * forward, curve.model) + self._seconds(decoding, curve.model, DECODING_SHARE)
+        parameters = self.study.models[curve.model].parameters_total(self.vocabulary)
+        tokens = 2 * items * min(settings.length, SENTENCE_TOKENS)
+        disk = 2 * starts * (24 * items + BYTES_PER_TOKEN * tokens / 4)
+        return Cost(2 * forward + decoding, seconds, tokens, 0.0, disk, starts * parameters * 4)
+
+    def corpus_tokens(self, corpus: str) -> float:
+        """Text tokens that a corpus must hold if no mixture is to repeat it."""
+        used = {run.mixture for run in self.plan.trajectories}
+        weights = [self.study.mixtures[mixture].get(corpus, 0.0) for mixture in used]
+        fine_tuned = [float(task.tokens[-1]) for task in self.study.tasks.values() if task.kind == "lm" and task.corpus == corpus]
+        return max([self.study.pretraining.ladder[-1] * weight for weight in weights] + fine_tuned, default=0.0)
+
+    def corpus(self, corpus: str) -> Cost:
+        """One corpus: its download, its cleaned text and its tokens."""
+        settings, tokens = self.study.corpora[corpus], self.corpus_tokens(corpus)
+        return self._text(tokens, settings.max_bytes if settings.source == "hub" else 0.0)
+
+    def bitext(self, bitext: str) -> Cost:
+        """One bitext: its download, its cleaned pairs and its tokens."""
+        settings = self.study.bitexts[bitext]
+        pairs = max(task.pairs[-1] for task in self.study.tasks.values() if task.kind == "translation" and task.bitext == bitext)
+        tokens = 2.0 * pairs * SENTENCE_TOKENS
+        return self._text(tokens, settings.max_bytes if settings.source == "hub" else 0.0)
+
+    def _text(self, tokens: float, most: float) -> Cost:
+        raw = tokens * BYTES_PER_TOKEN
+        # zstd keeps about 0.4 of text; shards take 2 or 4 bytes a token
+        disk = 0.4 * raw + tokens * (2 if self.vocabulary <= 1 << 16 else 4)
+        return Cost(seconds=raw / TEXT_RATE, tokens=tokens, download_bytes=min(raw, most), disk_bytes=disk)
+
+    # what a job asks of the machine
+
+    def memory(self, cost: Cost) -> int:
+        """Main memory of a job, MB: on a CPU the training itself, beside a GPU the copy of the state that is saved."""
+        if not cost.device_bytes:
+            return 4000
+        parameters = cost.device_bytes / TRAINING_BYTES
+        if self.study.compute.device == "cpu":
+            return round(3000 + parameters * TRAINING_BYTES / 1e6)
+        return round(6000 + parameters * (STATE_BYTES + 4) / 1e6)
+
+    def minutes(self, cost: Cost) -> int:
+        """Time limit of a job."""
+        return round(20 + self.study.compute.margin * cost.seconds / 60)
+
+    def of(self, rule: str, wildcards: object) -> Cost:
+        """The cost of a rule's job."""
+        if rule in ("corpus", "corpus_tokens"):
+            return self.corpus(wildcards.corpus)
+        if rule in ("bitext", "bitext_tokens"):
+            return self.bitext(wildcards.bitext)
+        if rule == "pretrain":
+            return self.pretrain(wildcards.model)
+        curve = Curve(wildcards.model, wildcards.mixture, wildcards.task, int(wildcards.size))
+        return {"finetune": self.finetune, "evaluate": self.evaluate}[rule](curve)
+
+    def mem_mb(self, rule: str) -> Callable[..., int]:
+        """A rule's `mem_mb`: grows with every attempt."""
+        return lambda wildcards, attempt: attempt * self.memory(self.of(rule, wildcards))
+
+    def runtime(self, rule: str) -> Callable[..., int]:
+        """A rule's `runtime` in minutes: grows with every attempt."""
+        return lambda wildcards, attempt: attempt * self.minutes(self.of(rule, wildcards))
