@@ -16,6 +16,8 @@ try:
     plan = Plan(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None
+# The whole resolved study as a parameter would fill every explanation of a rerun; its hash stands for it.
+os.environ["TRANSFERLAWS_STUDY"] = plan.resolved()
 
 costs = Costs(plan)
 
@@ -46,9 +48,9 @@ rule study:
     conda:
         "../../envs/transferlaws.yaml"
     params:
-        resolved=plan.resolved(),
+        identity=plan.identity(),
     shell:
-        "printf '%s\\n' {params.resolved:q} > {output:q} 2> {log:q}"
+        "printf '%s\\n' \"$TRANSFERLAWS_STUDY\" > {output:q} 2> {log:q}"
 
 
 rule plan:

@@ -85,7 +85,7 @@ def best_widths(needed: np.ndarray, count: int) -> np.ndarray:
 
 @dataclass
 class TextBatch:
-    """One step's text: `tokens` (B, L) of int64 with pad 0, `lengths` (B,), of segments of one width."""
+    """One step's text: `tokens` (B, L) of int64 with pad 0, without eos, and `lengths` (B,)."""
 
     tokens: np.ndarray
     lengths: np.ndarray
@@ -100,7 +100,6 @@ class TextBatch:
 class _Queue:
     names: list[str] = field(default_factory=list)
     segments: list[int] = field(default_factory=list)
-    tokens: int = 0
 
 
 class MixtureStream:
@@ -108,7 +107,8 @@ class MixtureStream:
 
     The next segment comes from the corpus whose share of the tokens drawn so far is furthest below its weight; the segments of a
     corpus are passed in an order that (seed, corpus, epoch) decides. Segments wait in a queue of their width until it holds a
-    batch, so a batch has little padding and one of few shapes. `state()` and `restore()` are all that a resumed run needs.
+    batch, so a batch has little padding and one of few shapes. `length` and the widths count eos. `state()` and `restore()` are
+    all that a resumed run needs.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class MixtureStream:
     ) -> None:
         if set(splits) != set(weights) or abs(sum(weights.values()) - 1) > 1e-6 or min(weights.values()) <= 0:
             raise UserError(f"mixture {dict(weights)}: expected one positive weight for each of {sorted(splits)}, summing to 1.")
-        self.segments = {name: Segments(split, length) for name, split in splits.items()}
+        self.segments = {name: Segments(split, length - 1) for name, split in splits.items()}
         for name, segments in self.segments.items():
             if not len(segments):
                 raise UserError(f"corpus {name}: its train split holds no text. Check the corpus stage's report.json.")
@@ -153,7 +153,7 @@ class MixtureStream:
             size = int(segments.sizes[index])
             self.position[name] += 1
             self.drawn[name] += size
-            which = int(np.searchsorted(self.widths, size))
+            which = int(np.searchsorted(self.widths, size + 1))  # eos takes a place
             queue = self.queues[which]
             queue.names.append(name)
             queue.segments.append(int(index))
@@ -170,10 +170,10 @@ class MixtureStream:
 
     def _batch(self, queue: _Queue, width: int) -> TextBatch:
         names, indices = np.array(queue.names), np.array(queue.segments)
-        tokens, lengths = np.zeros((len(names), width), np.int64), np.zeros(len(names), np.int64)
+        tokens, lengths = np.zeros((len(names), width - 1), np.int64), np.zeros(len(names), np.int64)
         for name in self.weights:
             rows = np.flatnonzero(names == name)
-            tokens[rows] = self.segments[name].padded(indices[rows], len(rows), width)
+            tokens[rows] = self.segments[name].padded(indices[rows], len(rows), width - 1)
             lengths[rows] = self.segments[name].sizes[indices[rows]]
         return TextBatch(tokens, lengths)
 
@@ -192,7 +192,7 @@ class MixtureStream:
 
     def state(self) -> dict:
         """Plain data that `restore` takes."""
-        queues = [{"names": q.names, "segments": q.segments} for q in self.queues]
+        queues = [{"names": [*q.names], "segments": [*q.segments]} for q in self.queues]
         return {"drawn": dict(self.drawn), "position": dict(self.position), "queues": queues}
 
     def restore(self, state: dict) -> None:
@@ -205,7 +205,7 @@ def validation_batches(splits: Mapping[str, TokenSplit], *, length: int, batch_t
     """The first `limit` text tokens of each corpus's validation split in batches of like length."""
     batches = []
     for name in sorted(splits):
-        segments = Segments(splits[name], length)
+        segments = Segments(splits[name], length - 1)
         stop = int(np.searchsorted(np.cumsum(segments.sizes), limit)) + 1
         order = np.argsort(segments.sizes[:stop], kind="stable")
         for indices in np.array_split(order, -(-int(segments.sizes[:stop].sum()) // batch_tokens)):

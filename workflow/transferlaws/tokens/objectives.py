@@ -16,6 +16,26 @@ class Example(NamedTuple):
     source: np.ndarray | None
     target: np.ndarray
 
+    def padded(self, shape: tuple[int, int, int]) -> "Example":
+        """Filled up with padding and empty rows to (B, S, T)."""
+        rows, source, target = shape
+        return Example(None if self.source is None else _filled(self.source, rows, source), _filled(self.target, rows, target))
+
+
+def _filled(ids: np.ndarray, rows: int, width: int) -> np.ndarray:
+    return np.pad(ids, ((0, rows - ids.shape[0]), (0, width - ids.shape[1])))
+
+
+def longest(objective: str, length: int, density: float, mean_span: float) -> tuple[int, int]:
+    """Most source and target ids, eos included, that a segment of up to `length` tokens can become; source 0 for next-token."""
+    if objective == "next-token":
+        return 0, length + 1
+    lengths = np.arange(1, length + 1)
+    noise, spans = _noise_counts(lengths, density, mean_span)
+    spans = np.where(noise > 0, spans + 1, 0)  # turning a mask can part one span in two
+    source = int((lengths - noise + spans).max()) + 1
+    return source, length + 1 if objective == "infilling" else int((noise + spans).max()) + 1
+
 
 def noise_spans(
     lengths: np.ndarray, width: int, density: float, mean_span: float, random: np.random.Generator
@@ -26,8 +46,7 @@ def noise_spans(
     whole. T5's masks always end a segment; ours are turned by a random number of places, without which the only span of a short
     segment would always be its end. Returns the mask and the first token of each span, both (B, width) of bool.
     """
-    noise = np.minimum(np.maximum(np.rint(lengths * density), 1), lengths - 1).astype(np.int64)
-    spans = np.minimum(np.maximum(np.rint(noise / mean_span), 1), np.minimum(noise, lengths - noise)).astype(np.int64)
+    noise, spans = _noise_counts(lengths, density, mean_span)
     noise_lengths = _random_parts(noise, spans, random)  # (B, most spans)
     text_lengths = _random_parts(lengths - noise, np.maximum(spans, 1), random)
     most = max(noise_lengths.shape[1], text_lengths.shape[1])
@@ -44,6 +63,12 @@ def noise_spans(
     first = mask.copy()
     first[:, 1:] &= ~mask[:, :-1]
     return mask, first
+
+
+def _noise_counts(lengths: np.ndarray, density: float, mean_span: float) -> tuple[np.ndarray, np.ndarray]:
+    noise = np.minimum(np.maximum(np.rint(lengths * density), 1), lengths - 1).astype(np.int64)
+    spans = np.minimum(np.maximum(np.rint(noise / mean_span), 1), np.minimum(noise, lengths - noise)).astype(np.int64)
+    return noise, spans
 
 
 def _random_parts(totals: np.ndarray, parts: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -20,7 +20,7 @@ from transferlaws.model.transformer import Transformer
 from transferlaws.progress import Progress
 from transferlaws.seeding import generator
 from transferlaws.tokens.batches import MixtureStream, TextBatch, validation_batches
-from transferlaws.tokens.objectives import Example, corrupt
+from transferlaws.tokens.objectives import Example, corrupt, longest
 from transferlaws.tokens.shards import TokenCorpus
 from transferlaws.tokens.vocabulary import Vocabulary
 from transferlaws.training.optimisers import Optimiser
@@ -100,6 +100,7 @@ class Trajectory:
         self.optimiser = Optimiser(self.model, self.settings.optimiser)
         self.step = Step(self.model, self.optimiser, self.settings.dropout)
         self.streams = torch.zeros(1, dtype=torch.long, device=self.device)
+        self.finite = torch.ones(1, dtype=torch.bool, device=self.device)
         self.counts = {"steps": 0, "tokens": 0, "positions": 0, "flops": 0.0}
         self.rungs: list[dict] = []
         self.log: list[dict] = []
@@ -129,6 +130,7 @@ class Trajectory:
                 if saves.due():
                     self._save()
                     saves.stop_if_asked()
+            self._check_finite()
             self._save()
         self._write()
 
@@ -145,16 +147,20 @@ class Trajectory:
         self.counts["tokens"] += batch.text_tokens
         self.counts["positions"] += rows * (source_length + target)
         self.counts["flops"] += self.shape.flops(source_length, target, rows, self.vocabulary.size)
-        if not torch.isfinite(norm).all():
+        self.finite &= torch.isfinite(norm)
+        return loss
+
+    def _check_finite(self) -> None:
+        if not bool(self.finite.all()):
             raise UserError(
                 f"pretraining {self.arguments.name_mixture}, seed {self.arguments.seed}: the gradient is not finite at step "
                 f"{self.counts['steps']}. Lower pretraining.learning_rate (now {self.settings.learning_rate}) or raise "
                 "its warmup_steps."
             )
-        return loss
 
     def _example(self, batch: TextBatch, number: int, name: str = "corruption") -> Example:
-        return corrupt(
+        """Mask a batch; on a GPU also pad it to the one shape that its width has, because each shape is compiled."""
+        example = corrupt(
             self.settings.objective,
             batch.tokens,
             batch.lengths,
@@ -163,10 +169,16 @@ class Trajectory:
             sentinels=self.vocabulary.sentinel_ids,
             random=generator(self.arguments.seed if name == "corruption" else 0, name, number),
         )
+        if self.device.type == "cpu" or name == "validation":
+            return example
+        length = batch.tokens.shape[1]
+        source, target = longest(self.settings.objective, length, self.settings.mask_density, self.settings.mean_span)
+        return example.padded((self.stream.rows(length + 1), -(-source // 8) * 8, -(-target // 8) * 8))
 
     def _note(self, loss: torch.Tensor, progress: Progress) -> str:
         if self.counts["steps"] % LOG_EVERY:
             return ""
+        self._check_finite()
         value = float(loss)
         self.log.append({**self.counts, "loss": value, "tokens_per_second": progress.rate, "time": time.time()})
         return f"loss {value:.3f}"
@@ -204,6 +216,7 @@ class Trajectory:
         self.stream.restore(stream)
 
     def _keep(self, rung: int, *, annealed: bool) -> None:
+        self._check_finite()
         folder = f"rung_{rung}"
         digest = save_checkpoint(self.model, 0, self.state / folder)
         self.rungs.append(

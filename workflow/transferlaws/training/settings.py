@@ -34,7 +34,7 @@ class PretrainingSettings(BaseModel):
     )
     mask_density: float = Field(0.35, gt=0, lt=1, description="Share of tokens that are masked.")
     mean_span: float = Field(3.5, ge=1, description="Mean length of a masked span, in tokens.")
-    length: int = Field(64, ge=8, description="Longest text segment, in tokens.")
+    length: int = Field(64, ge=8, description="Longest sequence, in tokens, its end mark included; longer text is cut in pieces.")
     batch_tokens: int = Field(2048, ge=8, description="Text positions a step.")
     shapes: int = Field(3, ge=1, le=8, description="How many sequence widths batches may have.")
     optimiser: OptimiserSettings = Field(OptimiserSettings(), description="The optimiser and its constants.")
@@ -81,7 +81,9 @@ class FinetuningSettings(BaseModel):
     evaluations: int = Field(10, ge=1, description="How often dev loss is measured over the most steps.")
     patience: int = Field(4, ge=1, description="A replica stops after this many evaluations without a better dev loss.")
     dev_items: int = Field(500, ge=1, description="Dev pairs (or segments) used for stopping and for the learning rate.")
-    length: int = Field(64, ge=4, description="Longest source or target, in tokens; longer ones are cut.")
+    length: int = Field(
+        64, ge=4, description="Longest source or target, in tokens, its end mark included; longer ones are cut off."
+    )
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate.")
     shapes: int = Field(3, ge=1, le=8, description="On a GPU: how many sequence widths batches may have; each is compiled.")
     group: int = Field(0, ge=0, description="Most replicas trained at once; 0: all on a GPU, as many as suit the cache on a CPU.")
