@@ -7,6 +7,7 @@ import numpy as np
 from transferlaws.laws.fit import PointFit, Solution, fit_point, minimise
 from transferlaws.laws.form import Array, Design, Form
 from transferlaws.laws.noise import NoiseEvidence
+from transferlaws.laws.protocols import chinchilla_starts
 from transferlaws.laws.registry import Law
 from transferlaws.laws.settings import FitSettings
 from transferlaws.laws.table import Group
@@ -83,7 +84,8 @@ def fit_curve(group: Group, *, law: Law, settings: FitSettings) -> PointCurve | 
     log_values = np.log(sample.values)
     design = form.design(x=sample.x, log_values=log_values)
     log_values = log_values - design.level
-    fit = fit_point(form=form, design=design, log_values=log_values, delta=settings.delta)
+    starts = chinchilla_starts(design) if settings.protocol == "chinchilla" else None
+    fit = fit_point(form=form, design=design, log_values=log_values, delta=settings.delta, starts=starts)
     least = minimise(form=form, design=design, log_values=log_values, start=fit.theta[None], delta=np.inf)
     everything = sample_of(group, ("fit", "held-out"))
     return PointCurve(
