@@ -18,9 +18,10 @@ from transferlaws.laws.uncertainty import draw_noise, interval
 from transferlaws.laws.verdict import cells_of, isotonic, lack_of_fit, monotone_p_value, pure_error
 
 RUNGS = np.geomspace(1e6, 1e9, 7)
+QUIET = Noise(0.003, 0.003)
 
 
-def curve(law="cross-entropy-power", truth=(1.5, 40.0, 0.25), noise=Noise(0.003, 0.003), seeds=3, rungs=RUNGS, stream=0):  # noqa: B008
+def curve(law="cross-entropy-power", truth=(1.5, 40.0, 0.25), noise=QUIET, seeds=3, rungs=RUNGS, stream=0):
     x = np.tile(rungs, seeds)
     runs = np.repeat(np.arange(seeds), len(rungs))
     log_truth = np.log(evaluate(LAWS[law].form, np.array(truth), x[:, None]))
@@ -162,6 +163,15 @@ def test_a_short_ladder_cannot_exclude_an_asymptote_of_zero():
     assert not found.parameters["E"]["identified"]
     assert found.report["profiles"]["E"]["low"] == 0.0
     assert found.status == "not-identified"
+
+
+def test_parameters_that_move_no_point_have_no_interval():
+    x, runs, values = curve()
+    unique = np.stack([x, 10 * x], axis=1)  # data never repeat: R_star does nothing
+    found = fit_law(law="repeated-data", x=unique, values=values, runs=runs, settings=FitSettings(held_out_rungs=0, bootstraps=200))
+    assert found.status == "not-identified"
+    assert "cannot tell some parameters apart" in found.report["verdict"]["text"]
+    assert not any(p["identified"] for p in found.parameters.values())
 
 
 # --- verdicts ---

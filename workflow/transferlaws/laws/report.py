@@ -22,6 +22,8 @@ def report(result: Fitted | Unfitted, *, law: Law, settings: FitSettings) -> dic
     form, curve = law.form, result.curve
     estimate = form.natural(curve.fit.theta[None], curve.design)[0]
     low, high = interval(form.natural(result.draws.thetas, curve.design), settings.level)
+    if curve.undetermined:
+        low, high = np.full_like(low, np.nan), np.full_like(high, np.nan)
     pinned = identified(form=form, estimate=estimate, low=low, high=high, width=settings.identified_width)
     verdict = _verdict(result, law=law, settings=settings, pinned=pinned)
     status, reason = _status(form, curve, verdict)
@@ -141,6 +143,8 @@ def _verdict(result: Fitted, *, law: Law, settings: FitSettings, pinned: Array) 
 def _status(form: Form, curve: PointCurve, verdict: dict) -> tuple[Status, str]:
     if np.ptp(curve.log_values) == 0:
         return Status.NOT_IDENTIFIED, "every value is the same"
+    if curve.undetermined:
+        return Status.NOT_IDENTIFIED, "the points cannot tell some parameters apart"
     if not curve.fit.converged:
         return Status.NOT_CONVERGED, "the optimiser did not reach an optimum"
     if verdict["law_holds"] is False or verdict["monotone"] is False:
