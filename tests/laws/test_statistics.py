@@ -165,10 +165,20 @@ def test_a_short_ladder_cannot_exclude_an_asymptote_of_zero():
     assert found.status == "not-identified"
 
 
-def test_parameters_that_move_no_point_have_no_interval():
+def test_data_that_never_repeat_say_nothing_of_repetition():
     x, runs, values = curve()
-    unique = np.stack([x, 10 * x], axis=1)  # data never repeat: R_star does nothing
+    unique = np.stack([x, 10 * x], axis=1)
     found = fit_law(law="repeated-data", x=unique, values=values, runs=runs, settings=FitSettings(held_out_rungs=0, bootstraps=200))
+    assert not found.parameters["R_star"]["identified"]
+    assert found.parameters["R_star"]["high"] is None
+
+
+def test_columns_that_move_together_leave_no_parameter_identified():
+    x, runs, values = curve()
+    together = np.stack([x, np.sqrt(x)], axis=1)  # only alpha + beta / 2 matters
+    found = fit_law(
+        law="zhang-multiplicative", x=together, values=values, runs=runs, settings=FitSettings(held_out_rungs=0, bootstraps=200)
+    )
     assert found.status == "not-identified"
     assert "cannot tell some parameters apart" in found.report["verdict"]["text"]
     assert not any(p["identified"] for p in found.parameters.values())
