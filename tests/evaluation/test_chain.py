@@ -5,8 +5,8 @@ import sys
 
 import pandas as pd
 import pytest
-from engine_data import build
 
+from engine_data import build
 from transferlaws.cli import main
 
 MODEL = json.dumps({"size": "tiny", "encoder_layers": 1, "decoder_layers": 1})

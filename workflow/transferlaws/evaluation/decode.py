@@ -7,6 +7,7 @@ from transferlaws.model.decoding import Cache, next_logits
 from transferlaws.model.transformer import Transformer
 
 PAD, EOS = 0, 1
+WORST = -1e9  # score of a hypothesis that does not exist
 
 
 @torch.no_grad()
@@ -39,55 +40,79 @@ def greedy(model: Transformer, source: Tensor, max_length: int) -> Tensor:
 
 @torch.no_grad()
 def beam_search(model: Transformer, source: Tensor, max_length: int, beam: int, length_penalty: float) -> Tensor:
-    """Beam search as `transformers` defines it (no early stopping): source (N, S) -> best hypotheses (R, N, L).
+    """Beam search as `transformers` defines it: source (N, S) -> best hypotheses (R, N, max_length), eos and pad behind.
 
-    Each step takes the 2 × beam best continuations; those that end are scored log-probability / length ** penalty (eos counted) and
-    the `beam` best scored are kept; a source is finished when no running hypothesis can beat the worst of them.
+    Each step takes the 2 × beam best continuations of a source's running hypotheses. Those of the first `beam` that end compete,
+    at log-probability / length ** penalty (eos counted), with the ones that ended before; the `beam` best that do not end run on.
+    A source is finished when its best running hypothesis scores below the worst of `beam` ended ones. Finished sources leave.
     """
-    replicas, count, device = model.replicas, len(source), source.device
+    replicas, device = model.replicas, source.device
     encoded, bias = model.encode(source.expand(replicas, -1, -1))
     cache = Cache(model, encoded, bias, beam, max_length)
-    alive = torch.arange(count, device=device)
-    final = torch.full((replicas, count, max_length), PAD, dtype=torch.long, device=device)
-    tokens = torch.full((replicas, count * beam), PAD, dtype=torch.long, device=device)
-    history = torch.full((replicas, count, beam, max_length), PAD, dtype=torch.long, device=device)
-    scores = torch.full((replicas, count, beam), -1e9, device=device)
-    scores[..., 0] = 0.0
-    finished = history.clone()
-    finished_scores = torch.full((replicas, count, beam), -1e9, device=device)
+    beams = Beams(replicas, len(source), beam, max_length, device)
+    result = torch.full((replicas, len(source), max_length), PAD, dtype=torch.long, device=device)
+    alive = torch.arange(len(source), device=device)
     for position in range(max_length):
-        n = len(alive)
-        logits = next_logits(model, tokens, position, cache).float()
-        candidates = scores.view(replicas, n * beam, 1) + torch.log_softmax(logits, -1)
-        top, places = candidates.view(replicas, n, -1).topk(2 * beam, dim=-1)  # (R, n, 2 beam)
-        parents, words = places // logits.shape[-1], places % logits.shape[-1]
-        grown = torch.take_along_dim(history, parents.unsqueeze(-1), dim=2)
-        grown[..., position] = words
-        ended = words == EOS
-        # hypotheses that end here compete with those that ended before; only the first `beam` candidates may end
-        may_end = ended & (torch.arange(2 * beam, device=device) < beam)
-        ratio = float(position + 1) ** length_penalty
-        last = position == max_length - 1
-        offered = (top / ratio).masked_fill(~(torch.ones_like(may_end) if last else may_end), -1e9)
-        merged = torch.cat([finished_scores, offered], dim=-1)
-        finished_scores, order = merged.topk(beam, dim=-1)
-        finished = torch.take_along_dim(torch.cat([finished, grown], dim=2), order.unsqueeze(-1), dim=2)
-        scores, order = top.masked_fill(ended, -1e9).topk(beam, dim=-1)
-        history = torch.take_along_dim(grown, order.unsqueeze(-1), dim=2)
-        tokens = history[..., position].reshape(replicas, -1)
-        source_rows = torch.arange(n, device=device).view(1, n, 1) * beam
-        cache.reorder((torch.take_along_dim(parents, order, dim=2) + source_rows).view(replicas, -1))
-        hopeful = (scores[..., 0] / ratio) > finished_scores[..., -1]
-        going = hopeful.any(0) & (not last)
-        left = int(going.sum())
-        if left == 0 or left < 0.75 * n:
-            stopped = (~going).nonzero().squeeze(1)
-            final[:, alive[stopped]] = finished[:, stopped, 0]
-            kept = going.nonzero().squeeze(1)
-            alive, scores, history = alive[kept], scores[:, kept], history[:, kept]
-            finished, finished_scores = finished[:, kept], finished_scores[:, kept]
-            tokens = tokens.view(replicas, n, beam)[:, kept].flatten(1)
-            cache.keep(kept)
+        logits = next_logits(model, beams.tokens(position), position, cache)
+        cache.reorder(beams.extend(logits, position, length_penalty), position + 1)
+        going = ~beams.finished.all(0)
+        left = int(going.sum()) if position < max_length - 1 else 0
+        if left > 0.75 * len(alive):
+            continue
+        kept, gone = going.nonzero().squeeze(1), (~going).nonzero().squeeze(1)
         if left == 0:
+            result[:, alive] = beams.best()
             break
-    return final
+        result[:, alive[gone]] = beams.best()[:, gone]
+        alive = alive[kept]
+        beams.keep(kept)
+        cache.keep(kept)
+    return result
+
+
+class Beams:
+    """The running and the ended hypotheses of N sources in R replicas."""
+
+    def __init__(self, replicas: int, count: int, beam: int, length: int, device: torch.device) -> None:
+        self.beam, self.length = beam, length
+        self.running = torch.full((replicas, count, beam, length), PAD, dtype=torch.long, device=device)
+        self.scores = torch.full((replicas, count, beam), WORST, device=device)  # log-probabilities
+        self.scores[..., 0] = 0.0
+        self.ended = self.running.clone()
+        self.ended_scores = torch.full_like(self.scores, WORST)
+        self.finished = torch.zeros((replicas, count), dtype=torch.bool, device=device)
+
+    def tokens(self, position: int) -> Tensor:
+        """Decoder inputs (R, N × beam) of a position."""
+        if position == 0:
+            return torch.full_like(self.running[..., 0].flatten(1), PAD)
+        return self.running[..., position - 1].flatten(1)
+
+    def extend(self, logits: Tensor, position: int, penalty: float) -> Tensor:
+        """Add a token, given logits (R, N × beam, V); returns for each running hypothesis the row it grew from, (R, N × beam)."""
+        replicas, count, beam = self.scores.shape
+        vocabulary = logits.shape[-1]
+        candidates = torch.log_softmax(logits.float(), -1).view(replicas, count, beam, vocabulary) + self.scores.unsqueeze(-1)
+        top, places = candidates.flatten(2).topk(2 * beam, dim=-1)  # (R, N, 2 × beam)
+        parents, words = places // vocabulary, places % vocabulary
+        grown = torch.take_along_dim(self.running, parents.unsqueeze(-1), dim=2)
+        grown[..., position] = words
+        ends = (words == EOS) | (position == self.length - 1)
+        rank = torch.arange(2 * beam, device=logits.device)
+        offered = (top / (position + 1) ** penalty).masked_fill(~ends | (rank >= beam) | self.finished.unsqueeze(-1), WORST)
+        self.ended_scores, order = torch.cat([self.ended_scores, offered], -1).topk(beam, dim=-1)
+        self.ended = torch.take_along_dim(torch.cat([self.ended, grown], 2), order.unsqueeze(-1), dim=2)
+        self.scores, order = top.masked_fill(ends, WORST).topk(beam, dim=-1)
+        self.running = torch.take_along_dim(grown, order.unsqueeze(-1), dim=2)
+        self.finished = self.finished | (self.scores[..., 0] / (position + 1) ** penalty <= self.ended_scores[..., -1])
+        first = torch.arange(count, device=logits.device).view(1, count, 1) * beam
+        return (torch.take_along_dim(parents, order, dim=2) + first).flatten(1)
+
+    def best(self) -> Tensor:
+        """The best ended hypothesis of each source, (R, N, length)."""
+        return self.ended[:, :, 0]
+
+    def keep(self, sources: Tensor) -> None:
+        """Drop all sources but these."""
+        for name in ("running", "scores", "ended", "ended_scores", "finished"):
+            setattr(self, name, getattr(self, name)[:, sources])

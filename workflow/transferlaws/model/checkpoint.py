@@ -19,6 +19,8 @@ from transferlaws.model.transformer import Transformer
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 DECODER_ONLY = "transferlaws_decoder"
+EMBEDDINGS = ["shared.weight", "decoder.embed_tokens.weight", "encoder.embed_tokens.weight"]
+ALIASES = {"shared.weight": EMBEDDINGS, "lm_head.weight": ["lm_head.weight", *EMBEDDINGS]}  # an absent output layer is tied
 
 
 def hugging_face_weights(model: Transformer, replica: int) -> dict[str, Tensor]:
@@ -130,18 +132,18 @@ def load_checkpoint(model: Transformer, replica: int, folder: str | Path) -> Non
             key: value for key, value in theirs.items() if (ours.model_dump() | {"vocabulary": model.vocabulary_size})[key] != value
         }
         raise UserError(f"{folder / CONFIG}: the model's shape differs from the study's: {json.dumps(differing)}.")
-    tied = read_json(folder / CONFIG).get("tie_word_embeddings", True)
+    scale = _output_scale(read_json(folder / CONFIG))
     targets = _views(model, replica)
     try:
         with safe_open(path, framework="pt") as file:
             names = set(file.keys())
             for name, target in targets.items():
-                stored = _stored_name(name, names, tied)
+                stored = next((alias for alias in ALIASES.get(name, [name]) if alias in names), None)
                 if stored is None:
                     raise UserError(f"{path}: no tensor {name}; it holds {len(names)} others. Is it a T5 checkpoint?")
                 weight = file.get_tensor(stored).float()
-                if name == "lm_head.weight" and tied:
-                    weight = weight * model.settings.d_model**-0.5
+                if name == "lm_head.weight":
+                    weight = weight * scale
                 if weight.shape != target.shape:
                     raise UserError(f"{path}: {stored} has the shape {tuple(weight.shape)}, expected {tuple(target.shape)}.")
                 target.copy_(weight)
@@ -149,13 +151,11 @@ def load_checkpoint(model: Transformer, replica: int, folder: str | Path) -> Non
         raise UserError(f"{path}: not a whole safetensors file ({error}). Delete it and run again.") from None
 
 
-def _stored_name(name: str, names: set[str], tied: bool) -> str | None:
-    if name == "lm_head.weight" and tied:
-        name = "shared.weight"
-    aliases = [name]
-    if name == "shared.weight":
-        aliases += ["decoder.embed_tokens.weight", "encoder.embed_tokens.weight"]
-    return next((alias for alias in aliases if alias in names), None)
+def _output_scale(config: dict) -> float:
+    """What the decoder's output is multiplied by before the output layer: 1/sqrt(D) in T5 v1.0, which ties that layer."""
+    if config["model_type"] == "t5" and config.get("scale_decoder_outputs", config.get("tie_word_embeddings", True)):
+        return config["d_model"] ** -0.5
+    return 1.0
 
 
 def _views(model: Transformer, replica: int) -> dict[str, Tensor]:

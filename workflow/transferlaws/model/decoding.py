@@ -26,11 +26,13 @@ class Cache:
         # (R, 1, H, length, length): row t is the bias of a query at position t
         self.bias = model.decoder.position_bias(length, length).to(model.dtype)
 
-    def reorder(self, rows: Tensor) -> None:
-        """Row b continues what row `rows[r, b]` of the same replica held; rows (R, B)."""
-        index = rows[None, :, :, None, None, None]
-        self.keys = torch.take_along_dim(self.keys, index, dim=2)
-        self.values = torch.take_along_dim(self.values, index, dim=2)
+    def reorder(self, rows: Tensor, length: int) -> None:
+        """Row b continues what row `rows[r, b]` (R, B) of the same replica held in the first `length` positions."""
+        replicas, count = rows.shape
+        flat = (rows + torch.arange(replicas, device=rows.device).unsqueeze(1) * count).flatten()
+        for stored in (self.keys, self.values):
+            held = stored[..., :length, :].flatten(1, 2)  # a copy, (layers, R × B, H, length, K)
+            stored[..., :length, :] = held.index_select(1, flat).unflatten(1, rows.shape)
 
     def keep(self, sources: Tensor) -> None:
         """Drop all sources but these (indices, the same in every replica)."""

@@ -161,8 +161,8 @@ def render(rows: list[dict], costs: Costs) -> str:
     notes = [
         f"study {costs.study.study}: {len(costs.plan.trajectories)} trajectories, {len(costs.plan.curves)} curves",
         f"hours: of {device}, at a share of its peak of {models} (compute.mfu sets another)",
-        f"without early stopping; sentences of {SENTENCE_TOKENS} tokens, test sets of {TEST_ITEMS:,} items where the config does not "
-        "say; downloads of packages not counted",
+        f"without early stopping; sentences of {SENTENCE_TOKENS} tokens, test sets of {TEST_ITEMS:,} items where the config does "
+        "not say; downloads of packages not counted",
     ]
     most = DEVICES[compute.device].memory
     for row in rows:
