@@ -61,6 +61,7 @@ def build(root: Path) -> Path:
             vocabulary_sha256=vocabulary.sha256,
             dtype=vocabulary.dtype,
             eos_id=vocabulary.eos_id,
+            splits=list(splits),
         ) as writer:
             for split, lines in splits.items():
                 writer.add(split, vocabulary.encode(lines), lines)

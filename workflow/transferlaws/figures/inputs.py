@@ -21,7 +21,6 @@ class Fit:
     """One fit of one law to one group, as `laws/<law>.json` holds it."""
 
     law: str
-    equation: str
     group: dict
     metric: str
     status: str
@@ -103,7 +102,6 @@ def read_fits(paths: Sequence[str | Path], measurements: str | Path) -> list[Fit
                 fits.append(
                     Fit(
                         law=document["law"],
-                        equation=document.get("equation", ""),
                         group=fit["group"],
                         metric=fit["metric"],
                         status=fit["status"],
