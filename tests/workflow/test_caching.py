@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from tiny import snakemake
 
 pytestmark = pytest.mark.slow
