@@ -5,10 +5,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
-from tiny import snakemake
+from tiny import checkout, snakemake
 
 pytestmark = pytest.mark.slow
 
@@ -172,3 +173,45 @@ def test_an_artifact_deleted(folder, path, jobs):
 def test_results_moved(folder):
     (folder / "results").rename(folder / "elsewhere")
     assert planned(folder, "--config", "results=elsewhere") == set()
+
+
+def test_results_moved_keep_their_history(folder):
+    (folder / "results").rename(folder / "elsewhere")
+    shutil.rmtree(folder / ".snakemake")
+    with open(folder / "workflow/transferlaws/model/transformer.py", "a") as file:
+        file.write("CHANGED = True\n")
+    assert planned(folder, "--config", "results=elsewhere") == EVERYTHING
+
+
+def clone(folder: Path, tmp_path: Path) -> Path:
+    """A fresh checkout with copied results: every time is new, and in the order of the copying."""
+    (tmp_path / "clone").mkdir()
+    other = checkout(tmp_path / "clone")
+    shutil.copytree(folder / "results", other / "results", copy_function=shutil.copy)
+    return other
+
+
+def test_a_fresh_clone_with_copied_results(folder, tmp_path):
+    assert planned(clone(folder, tmp_path)) == set()
+
+
+def test_a_fresh_clone_of_other_code_with_copied_results(folder, tmp_path):
+    other = clone(folder, tmp_path)
+    with open(other / "workflow/transferlaws/evaluation/score.py", "a") as file:
+        file.write("CHANGED = True\n")
+    assert planned(other) == TABLE
+
+
+def test_a_rung_added_trains_that_rung_alone(folder):
+    """The finished replicas of the other rungs are found in the state, and the trajectories go on where they ended."""
+    finished = {path: path.stat().st_mtime_ns for path in (folder / "results/.state").rglob("*/model.safetensors")}
+    before = pd.read_csv(folder / "results/measurements.csv")
+    configure(folder, lambda study: study["pretraining"]["ladder"].append(16000))
+    snakemake(folder)
+    now = {path: path.stat().st_mtime_ns for path in (folder / "results/.state").rglob("*/model.safetensors")}
+    assert {path: now[path] for path in finished} == finished
+    # a trajectory's rung and a fine-tuned state, for each mixture and seed
+    assert len(now) - len(finished) == 2 * len(MIXTURES) * 2
+    after = pd.read_csv(folder / "results/measurements.csv")
+    same = after[after.pretraining_tokens < 16000].reset_index(drop=True)
+    pd.testing.assert_frame_equal(same, before)
