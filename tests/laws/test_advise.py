@@ -16,13 +16,7 @@ RUNGS = np.geomspace(1e6, 1e9, 6).round()
 QUIET = Noise(0.005, 0.005)
 
 
-<<<<<<< HEAD
-def table(
-    parameters=(-6.9, 0.9, 1.6), mixtures=("en+de",), scratch=4.0, noise=Noise(0.005, 0.005), law="score-log", metric="bleu", **more
-):  # noqa: B008
-=======
 def table(parameters=(-6.9, 0.9, 1.6), mixtures=("en+de",), scratch=4.0, noise=QUIET, law="score-log", metric="bleu", **more):
->>>>>>> laws
     return measurements(
         form=LAWS[law].form,
         parameters=np.array(parameters),
