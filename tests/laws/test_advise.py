@@ -16,13 +16,7 @@ RUNGS = np.geomspace(1e6, 1e9, 6).round()
 QUIET = Noise(0.005, 0.005)
 
 
-<<<<<<< HEAD
-def table(
-    parameters=(-6.9, 0.9, 1.6), mixtures=("en+de",), scratch=4.0, noise=Noise(0.005, 0.005), law="score-log", metric="bleu", **more
-):  # noqa: B008
-=======
 def table(parameters=(-6.9, 0.9, 1.6), mixtures=("en+de",), scratch=4.0, noise=QUIET, law="score-log", metric="bleu", **more):
->>>>>>> laws
     return measurements(
         form=LAWS[law].form,
         parameters=np.array(parameters),
@@ -64,6 +58,13 @@ def test_a_score_that_still_rises_says_continue_and_by_how_much(tmp_path):
 def test_a_flat_score_says_stop(tmp_path):
     advice, _ = advise(tmp_path, table(parameters=(10.0, 0.02, 1.0), scratch=9.0, noise=Noise(0.003, 0.003)), worthwhile=1.0)
     assert advice["answers"][0]["answer"] == "stop"
+
+
+def test_a_falling_score_never_says_continue(tmp_path):
+    frame = table(parameters=(9.0, 0.3, 1.0), noise=Noise(0.03, 0.03))
+    frame["bleu"] = np.where(frame.pretraining_tokens > 0, 200 / frame.bleu, frame.bleu)
+    advice, _ = advise(tmp_path, frame, target_pretraining_tokens=1e14)
+    assert advice["answers"][0]["answer"] in ("stop", "other data")
 
 
 def test_a_reachable_target_gives_the_tokens_it_takes(tmp_path):
