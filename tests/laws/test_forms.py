@@ -109,7 +109,7 @@ def test_the_log_law_with_infinite_beta_is_a_power_law():
 def test_a_falling_log_law_ends_at_a_score_of_zero():
     form = LAWS["score-log"].form
     design = form.design(x=D[:, None], log_values=np.zeros(7))
-    falling = np.array([[0.0, -0.3, 1.0]])
+    falling = np.array([[0.0, -0.2, 1.0]])
     scores = form.predict(falling, design.at(np.array([[1e9], [1e12]])))[0]
     assert scores[0] > 0
     assert scores[1] == 0.0

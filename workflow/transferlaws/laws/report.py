@@ -241,8 +241,8 @@ def _held_out(result: Fitted, *, law: Law, settings: FitSettings) -> dict | None
             count=len(result.draws.thetas),
             generator=generator(settings.seed, "held-out", form.name, curve.group.metric, sorted(curve.group.key.items())),
         )
-        low, high = interval(np.log(form.predict(result.draws.thetas, design)) + noise, settings.level)
-        inside = float(((low <= np.log(held.values)) & (np.log(held.values) <= high)).mean())
+        low, high = interval(form.predict(result.draws.thetas, design) * np.exp(noise), settings.level)
+        inside = float(((low <= held.values) & (held.values <= high)).mean())
     return {
         "points": len(held.values),
         # outside the law's domain (a falling score) it predicts nothing: null, not a number
