@@ -229,7 +229,8 @@ def _held_out(result: Fitted, *, law: Law, settings: FitSettings) -> dict | None
         return None
     design = curve.design.at(held.x)
     prediction = form.predict(curve.fit.theta[None], design)[0]
-    residuals = np.log(held.values / prediction)
+    with np.errstate(divide="ignore"):
+        residuals = np.log(held.values / prediction)
     spread = np.log(held.values) - np.log(held.values).mean()
     several = len(np.unique(held.x, axis=0)) > 1
     inside = None
