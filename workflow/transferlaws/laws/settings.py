@@ -78,7 +78,7 @@ class AdviceSettings(BaseModel):
 
     metric: str | None = Field(
         None,
-        description="column that decides; null: of bleu, chrf, comet, rouge, cross_entropy the first that is positive in all rows of a task",
+        description="column that decides; null: of bleu, chrf, comet, rouge, cross_entropy the first that is never 0 in a task",
     )
     worthwhile: float = Field(
         1.0, gt=0, description="smallest improvement of the metric, in its own unit, that is worth a longer pretraining"
