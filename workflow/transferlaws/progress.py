@@ -25,7 +25,8 @@ class Progress:
         self.first = 0.0  # work done before this process (resumed), left out of the rate
         terminal = sys.stderr.isatty()
         self.lines = terminal and os.environ.get("TRANSFERLAWS_PROGRESS") == "lines"
-        self.bar = tqdm(total=total or None, desc=label, unit=unit, unit_scale=True, disable=not terminal or self.lines, leave=False)
+        hidden = not terminal or self.lines
+        self.bar = tqdm(total=total or None, desc=label, unit=unit, unit_scale=True, disable=hidden, leave=False)
 
     def resume(self, done: float) -> None:
         """Count work that an earlier process did."""
