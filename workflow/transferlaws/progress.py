@@ -11,7 +11,7 @@ LINES_EVERY = 5.0  # seconds
 
 
 class Progress:
-    """A progress display of `total` units of work (0: not known beforehand); a context manager.
+    """A progress display of `total` units of work; a context manager.
 
     On a terminal it is a tqdm bar. Where several jobs share a terminal (`TRANSFERLAWS_PROGRESS=lines`, set by the workflow) it is
     one line every few seconds. Where standard error is no terminal it prints nothing.
@@ -25,8 +25,7 @@ class Progress:
         self.first = 0.0  # work done before this process (resumed), left out of the rate
         terminal = sys.stderr.isatty()
         self.lines = terminal and os.environ.get("TRANSFERLAWS_PROGRESS") == "lines"
-        hidden = not terminal or self.lines
-        self.bar = tqdm(total=total or None, desc=label, unit=unit, unit_scale=True, disable=hidden, leave=False)
+        self.bar = tqdm(total=total, desc=label, unit=unit, unit_scale=True, disable=not terminal or self.lines, leave=False)
 
     def resume(self, done: float) -> None:
         """Count work that an earlier process did."""
@@ -52,14 +51,11 @@ class Progress:
 
     def line(self) -> str:
         """One line: label, share, amount, rate, time left, note."""
-        note = f", {self.note}" if self.note else ""
-        if not self.total:
-            return f"[{self.label}] {_scaled(self.done)} {self.unit}, {_scaled(self.rate)} {self.unit}/s{note}"
-        share = self.done / self.total
+        share = self.done / self.total if self.total else 1.0
         left = (self.total - self.done) / self.rate if self.rate else float("inf")
         clock = f"{int(left) // 60}:{int(left) % 60:02d}" if left != float("inf") else "?"
         counts = f"{_scaled(self.done)}/{_scaled(self.total)} {self.unit}, {_scaled(self.rate)} {self.unit}/s"
-        return f"[{self.label}] {share:4.0%} {counts}, {clock} left{note}"
+        return f"[{self.label}] {share:4.0%} {counts}, {clock} left{', ' + self.note if self.note else ''}"
 
     def __enter__(self) -> "Progress":
         return self
