@@ -5,7 +5,7 @@ from functools import cache
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 # With these limits none of 16,000 sentences of English, German, French and Romanian (Tatoeba, novels, laws) was rejected wrongly;
-# two were, rightly: French within a German and a Romanian novel. A whole sentence in another language is caught in 51 (short English)
+# two were, rightly: French in a German and a Romanian novel. A whole sentence in another language is caught in 51 (short English)
 # to 97 of 100 cases. More than 100 characters cost time and change nothing.
 FEWEST_WORDS = 5
 CONFIDENCE = 0.9
