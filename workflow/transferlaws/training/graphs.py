@@ -42,8 +42,8 @@ def compiled_layers(dropout: float) -> tuple[Layers, Callable]:
     """Compiled layer functions and the dropout they contain, which is also for use outside them."""
     drop = partial(functional.dropout, p=dropout) if dropout else no_dropout
 
-    def encoder(x: Tensor, bias: Tensor, layer: NamedTuple, heads: int, _: object) -> Tensor:
-        return encoder_layer(x, bias, layer, heads, drop)
+    def encoder(x: Tensor, bias: Tensor, hidden: Tensor, layer: NamedTuple, heads: int, _: object) -> Tensor:
+        return encoder_layer(x, bias, hidden, layer, heads, drop)
 
     def decoder(
         x: Tensor, bias: Tensor, encoded: Tensor | None, source_bias: Tensor | None, layer: NamedTuple, heads: int, _: object
@@ -65,9 +65,9 @@ def static_loss(
 
     `count` (streams,): real target tokens of the whole batch, of which `target` may be a part.
     """
-    chosen = target[streams]
-    hidden = model(None if source is None else source[streams], chosen, drop)
-    weight = (chosen != 0).flatten(1) / count[streams].unsqueeze(1)
+    chosen = target.index_select(0, streams)
+    hidden = model(None if source is None else source.index_select(0, streams), chosen, drop)
+    weight = (chosen != 0).flatten(1) / count.index_select(0, streams).unsqueeze(1)
     return linear_cross_entropy(hidden.flatten(1, 2), model.head, chosen.flatten(1), weight, rows)
 
 
@@ -96,7 +96,8 @@ class GraphedStep:
     ) -> tuple[Tensor, Tensor]:
         """One step; as `Step`. The tensors returned are overwritten by the next step of the same shape."""
         key = (target.shape, None if source is None else source.shape, len(streams), parts)
-        torch.cuda.manual_seed(seed)
+        if self.drop is not no_dropout:
+            torch.cuda.manual_seed(seed)
         if key not in self.graphs:
             inputs = Inputs(None if source is None else _moved(source), _moved(target), streams.clone(), rates.clone())
             self.stream.wait_stream(torch.cuda.current_stream())
