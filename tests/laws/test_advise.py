@@ -13,9 +13,16 @@ from transferlaws.laws.simulate import EQUATIONS, Noise, measurements
 from transferlaws.seeding import generator
 
 RUNGS = np.geomspace(1e6, 1e9, 6).round()
+QUIET = Noise(0.005, 0.005)
 
 
-def table(parameters=(-6.9, 0.9, 1.6), mixtures=("en+de",), scratch=4.0, noise=Noise(0.005, 0.005), law="score-log", metric="bleu", **more):  # noqa: B008
+<<<<<<< HEAD
+def table(
+    parameters=(-6.9, 0.9, 1.6), mixtures=("en+de",), scratch=4.0, noise=Noise(0.005, 0.005), law="score-log", metric="bleu", **more
+):  # noqa: B008
+=======
+def table(parameters=(-6.9, 0.9, 1.6), mixtures=("en+de",), scratch=4.0, noise=QUIET, law="score-log", metric="bleu", **more):
+>>>>>>> laws
     return measurements(
         form=LAWS[law].form,
         parameters=np.array(parameters),
@@ -124,7 +131,14 @@ def test_laws_on_the_same_points_are_ranked_by_held_out_error(tmp_path):
     )  # fmt: skip
     laws = ("cross-entropy-power", "transfer-gap", "zhang-multiplicative", "zhang-additive")
     advice, page = advise(
-        tmp_path, frame, laws, budget=1e6, pretraining_token_price=1e-4, finetuning_unit_price=0.05, metric="cross_entropy", worthwhile=0.01
+        tmp_path,
+        frame,
+        laws,
+        budget=1e6,
+        pretraining_token_price=1e-4,
+        finetuning_unit_price=0.05,
+        metric="cross_entropy",
+        worthwhile=0.01,
     )
     (group,) = [g for g in advice["laws"] if len(g["laws"]) == 3]
     assert group["laws"][0]["law"] == "transfer-gap"

@@ -16,6 +16,7 @@ from transferlaws.seeding import generator
 LAW = LAWS["effective-data"]
 TEXT, MIX = (1.9e4, 0.18, 0.38), (2.1e5, 0.096, 0.38)  # table 1
 KAPLAN = (1e12, 1e13, 0.08, 0.1)
+NONE = Noise()
 
 
 def fit(table, **settings):
@@ -25,7 +26,7 @@ def fit(table, **settings):
     return [report(r, law=LAW, settings=settings) for r in fit_effective_data(groups, law=LAW, settings=settings)]
 
 
-def simulated(parameters, noise=Noise(), sizes=(1e6, 1e7, 1e8, 1e9), finetuning=(1e5, 1e6, 1e7), scratch=None):  # noqa: B008
+def simulated(parameters, noise=NONE, sizes=(1e6, 1e7, 1e8, 1e9), finetuning=(1e5, 1e6, 1e7), scratch=None):
     return transfer_measurements(
         parameters=np.array(parameters),
         kaplan=np.array(KAPLAN),

@@ -4,6 +4,7 @@ from snakemake.exceptions import WorkflowError
 from transferlaws.config import overlay
 from transferlaws.errors import UserError
 from transferlaws.fingerprint import fingerprint
+from transferlaws.plan.costs import Costs
 from transferlaws.study import Plan, folders, names_pattern
 
 # `configfile:` would merge a mixture's weights with those of the default's mixture of that name.
@@ -15,6 +16,10 @@ try:
     plan = Plan(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None
+# The whole resolved study as a parameter would fill every explanation of a rerun; its hash stands for it.
+os.environ["TRANSFERLAWS_STUDY"] = plan.resolved()
+
+costs = Costs(plan)
 
 
 wildcard_constraints:
@@ -31,6 +36,7 @@ wildcard_constraints:
 
 localrules:
     all,
+    plan,
     study,
 
 
@@ -42,6 +48,22 @@ rule study:
     conda:
         "../../envs/transferlaws.yaml"
     params:
-        resolved=plan.resolved(),
+        identity=plan.identity(),
     shell:
-        "printf '%s\\n' {params.resolved:q} > {output:q} 2> {log:q}"
+        "printf '%s\\n' \"$TRANSFERLAWS_STUDY\" > {output:q} 2> {log:q}"
+
+
+rule plan:
+    input:
+        f"{plan.root}/study.json",
+    output:
+        table=f"{plan.root}/plan.csv",
+        text=f"{plan.root}/plan.txt",
+    log:
+        f"{plan.logs}/plan.log",
+    conda:
+        "../../envs/transferlaws.yaml"
+    params:
+        code=fingerprint("transferlaws.plan.stage"),
+    shell:
+        "python -m transferlaws plan {input:q} --csv {output.table:q} --text {output.text:q} --log {log:q} && cat {output.text:q}"

@@ -10,8 +10,8 @@ rule bitext:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=costs.mem_mb("bitext"),
+        runtime=costs.runtime("bitext"),
     params:
         code=fingerprint("transferlaws.corpora.bitext"),
         settings=lambda wildcards: plan.settings("bitexts", wildcards.bitext),
@@ -35,8 +35,8 @@ rule corpus:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=costs.mem_mb("corpus"),
+        runtime=costs.runtime("corpus"),
     params:
         code=fingerprint("transferlaws.corpora.corpus"),
         settings=lambda wildcards: plan.settings("corpora", wildcards.corpus),

@@ -13,8 +13,8 @@ rule finetune:
         "../../envs/transferlaws.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=costs.mem_mb("finetune"),
+        runtime=costs.runtime("finetune"),
     params:
         code=fingerprint("transferlaws.training.finetune"),
         settings=plan.settings("finetuning"),
@@ -49,8 +49,8 @@ rule evaluate:
         "../../envs/transferlaws.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=costs.mem_mb("evaluate"),
+        runtime=costs.runtime("evaluate"),
     params:
         code=fingerprint("transferlaws.evaluation.evaluate"),
         settings=plan.settings("evaluation"),

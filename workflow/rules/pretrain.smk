@@ -12,8 +12,8 @@ rule pretrain:
         "../../envs/transferlaws.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=costs.mem_mb("pretrain"),
+        runtime=costs.runtime("pretrain"),
     params:
         code=fingerprint("transferlaws.training.pretrain"),
         settings=plan.settings("pretraining", leave_out=("ladder", "seeds")),

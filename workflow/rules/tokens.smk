@@ -34,8 +34,8 @@ rule corpus_tokens:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=costs.mem_mb("corpus_tokens"),
+        runtime=costs.runtime("corpus_tokens"),
     params:
         code=fingerprint("transferlaws.tokens.shards_stage"),
         text=plan.corpus,
@@ -55,6 +55,9 @@ use rule corpus_tokens as bitext_tokens with:
         f"{plan.logs}/tokens/{{bitext}}.log",
     benchmark:
         f"{plan.logs}/tokens/{{bitext}}.tsv"
+    resources:
+        mem_mb=costs.mem_mb("bitext_tokens"),
+        runtime=costs.runtime("bitext_tokens"),
     params:
         code=fingerprint("transferlaws.tokens.shards_stage"),
         text=plan.bitext,

@@ -1,5 +1,6 @@
 """The study as the workflow sees it: the only place that enumerates trajectories and curves and names their paths."""
 
+import hashlib
 import re
 import shlex
 from glob import glob
@@ -209,6 +210,10 @@ class Plan:
     def resolved(self) -> str:
         """The whole study with every default filled in, as JSON."""
         return canonical_json(self.study.model_dump(mode="json"))
+
+    def identity(self) -> str:
+        """A hash of the resolved study."""
+        return hashlib.sha256(self.resolved().encode()).hexdigest()[:16]
 
 
 def folders(manifests: object) -> list[str]:

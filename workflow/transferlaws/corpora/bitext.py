@@ -19,6 +19,7 @@ from transferlaws.corpora.buckets import Buckets
 from transferlaws.corpora.cleaning import Cleaner
 from transferlaws.corpora.contamination import Contamination, TestIndex
 from transferlaws.corpora.items import ItemWriter, Pair, read_items
+from transferlaws.corpora.near_duplicates import NearDuplicates
 from transferlaws.corpora.normalise import key_of, normalise
 from transferlaws.corpora.prepare import Preparation, fill, runs
 from transferlaws.corpora.settings import BitextSettings, Cleaning
@@ -70,6 +71,7 @@ def build(name: str, settings: BitextSettings, cache: Path, output: Path, thread
 
 def _distinct(buckets: Buckets, rules: Cleaning, removed: Counter[str]) -> Iterator[tuple[Pair, int]]:
     """Pairs in the order of their keys; of those that are equal once normalised the first in the order of lines."""
+    near = NearDuplicates(rules.near_duplicates) if rules.near_duplicates else None
     for key, lines in runs(buckets):
         seen: set[str] = set()
         for pair in (Pair(**json.loads(line)) for line in lines):
@@ -79,6 +81,8 @@ def _distinct(buckets: Buckets, rules: Cleaning, removed: Counter[str]) -> Itera
                 removed["duplicates"] += 1
             elif rules.repeated_sources and seen:
                 removed["repeated_sources"] += 1
+            elif near and near.seen(pair.source):
+                removed["near_duplicates"] += 1
             else:
                 seen.add(target)
                 yield pair, key

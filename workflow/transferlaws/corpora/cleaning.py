@@ -5,7 +5,9 @@ import re
 import unicodedata
 from collections import Counter
 
+from transferlaws.corpora.held_out import is_held_out
 from transferlaws.corpora.items import Document, Pair
+from transferlaws.corpora.language import in_other_language
 from transferlaws.corpora.settings import Cleaning
 
 # C0 and C1 controls but tab and newline, directional overrides and isolates, byte-order marks, soft hyphens, replacement characters
@@ -45,11 +47,13 @@ class Cleaner:
         """Clean the item in place; False, and counted, where a rule removes it."""
         if isinstance(item, Document):
             item.text = self._text(item.text, self.languages[0])
-            reason = self._reason(item.text)
+            reason = self._reason(item.text) or self._language_reason(item)
         else:
             sides = zip(item.texts, self.languages, strict=True)
             item.source, item.target = (self._text(text, language).replace("\n", " ") for text, language in sides)
-            reason = self._reason(item.source) or self._reason(item.target) or self._pair_reason(item)
+            reason = (
+                self._reason(item.source) or self._reason(item.target) or self._pair_reason(item) or self._language_reason(item)
+            )
         if reason:
             self.removed[reason] += 1
         return not reason
@@ -91,8 +95,16 @@ class Cleaner:
             return "few_letters"
         return None
 
+    def _language_reason(self, item: Document | Pair) -> str | None:
+        if not self.rules.language:
+            return None
+        wrong = any(in_other_language(text, language) for text, language in zip(item.texts, self.languages, strict=True))
+        return "other_language" if wrong else None
+
     def _pair_reason(self, item: Pair) -> str | None:
         rules = self.rules
+        if item.split not in ("dev", "test") and is_held_out(item.origin):
+            return "held_out_collection"
         if rules.identical and item.source.casefold() == item.target.casefold():
             return "identical"
         if rules.placeholders and placeholders(item.source) != placeholders(item.target):

@@ -17,9 +17,10 @@ from transferlaws.corpora.buckets import Buckets
 from transferlaws.corpora.cleaning import Cleaner
 from transferlaws.corpora.contamination import Contamination, TestIndex
 from transferlaws.corpora.items import Document, ItemWriter, Pair, read_items
-from transferlaws.corpora.normalise import normalise
+from transferlaws.corpora.near_duplicates import NearDuplicates
+from transferlaws.corpora.normalise import key_of, normalise
 from transferlaws.corpora.prepare import Preparation, fill, runs
-from transferlaws.corpora.settings import CorpusSettings
+from transferlaws.corpora.settings import Cleaning, CorpusSettings
 from transferlaws.corpora.stage import add_common_arguments, parse_settings, write_report
 from transferlaws.errors import UserError
 from transferlaws.files import check_sha256, read_json
@@ -60,8 +61,9 @@ def build(
         buckets = stack.enter_context(Buckets(scratch))
         read = fill(buckets, documents, Preparation(cleaner, check), threads, f"corpus {name}")
         writer = stack.enter_context(ItemWriter(output / FILE))
-        for document, key in _distinct(buckets, settings.cleaning.duplicates, cleaner.removed):
-            document.split = "valid" if key / 2**64 < settings.valid else "train"
+        for document, key in _distinct(buckets, settings.cleaning, cleaner.removed):
+            # hashed anew: the sides of a bitext's monolingual part were chosen by the key itself
+            document.split = "valid" if key_of(f"valid {key}") / 2**64 < settings.valid else "train"
             splits[document.split] += 1
             writer.write(document)
     if check.removed:
@@ -93,15 +95,18 @@ def index_of(bitexts: list[Path]) -> TestIndex:
     return index
 
 
-def _distinct(buckets: Buckets, duplicates: bool, removed: Counter[str]) -> Iterator[tuple[Document, int]]:
+def _distinct(buckets: Buckets, rules: Cleaning, removed: Counter[str]) -> Iterator[tuple[Document, int]]:
     """Documents in the order of their keys; of those that are equal once normalised the first in the order of lines."""
+    near = NearDuplicates(rules.near_duplicates) if rules.near_duplicates else None
     for key, lines in runs(buckets):
         seen: set[str] = set()
         for document in (Document(**json.loads(line)) for line in lines):
             # most keys have one line, and need no normal form
             normal = (normalise(document.text) or document.text) if len(lines) > 1 else ""
-            if duplicates and normal in seen:
+            if rules.duplicates and normal in seen:
                 removed["duplicates"] += 1
+            elif near and near.seen(document.text):
+                removed["near_duplicates"] += 1
             else:
                 seen.add(normal)
                 yield document, key

@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from transferlaws.corpora.held_out import is_held_out, is_held_out_split
 
 
 class Settings(BaseModel):
@@ -11,6 +13,13 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _not_held_out(path: str) -> str:
+    if is_held_out(path):
+        raise ValueError(f"'{path}' is a test set of the field by its name: it may be a dev or test set, but never training text")
+    return path
+
+
+TrainingPath = Annotated[str, AfterValidator(_not_held_out)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$|^(code|dna|formal)$", description="ISO 639 code, or code, dna, formal")]
 
@@ -26,6 +35,12 @@ class Cleaning(Settings):
     placeholders: bool = Field(True, description="Remove pairs whose two sides have different format placeholders.")
     identical: bool = Field(True, description="Remove pairs whose two sides are the same but for case.")
     duplicates: bool = Field(True, description="Keep one of the items that are equal once normalised (letters only, lower case).")
+    language: bool = Field(
+        True, description="Remove texts of five words or more that are, with 90 % confidence, in another language."
+    )
+    near_duplicates: Share = Field(
+        0.0, description="Keep one of the items whose word 3-grams (of the source) overlap at least this much, as 0.8; 0: off."
+    )
     repeated_sources: bool = Field(False, description="Keep one pair of those with the same normalised source.")
     min_words: int = Field(1, ge=1, description="Fewest words of a text (of each side of a pair).")
     max_words: int = Field(100_000, ge=1, description="Most words of a text (of each side of a pair).")
@@ -120,7 +135,9 @@ class FilesCorpus(_Documents, _Licensed, _Corpus):
     """Your own text."""
 
     source: Literal["files"] = Field(description="Files by path or glob.")
-    paths: list[str] = Field(min_length=1, description="Paths or globs: .txt, .tsv, .jsonl, .parquet, also .gz, .xz, .zst, .bz2.")
+    paths: list[TrainingPath] = Field(
+        min_length=1, description="Paths or globs: .txt, .tsv, .jsonl, .parquet, also .gz, .xz, .zst, .bz2."
+    )
 
 
 class _Pairs(Settings):
@@ -139,7 +156,9 @@ class FilesBitext(_Pairs, _Licensed, _Bitext):
     paths: list[str] = Field(
         min_length=1, description="Paths or globs: .tsv, .jsonl, .parquet, .tmx, .po, .mo, or lines of the source."
     )
-    target_paths: list[str] = Field(default_factory=list, description="Lines of the target, file by file aligned with `paths`.")
+    target_paths: list[TrainingPath] = Field(
+        default_factory=list, description="Lines of the target, file by file aligned with `paths`."
+    )
     dev_paths: list[str] = Field(default_factory=list, description="A dev set of your own.")
     dev_target_paths: list[str] = Field(default_factory=list, description="Its target lines.")
     test_paths: list[str] = Field(default_factory=list, description="A test set of your own.")
@@ -153,6 +172,7 @@ class _Hub(Settings):
         "", pattern=r"^([0-9a-f]{40})?$", description="Commit of the dataset; required unless the folder is local."
     )
     licence: str = Field(min_length=1, description="Licence of the text, recorded in the results.")
+    split: str = Field("train", description="Split of the dataset; of a bitext, the one to train on.")
     max_items: int = Field(1_000_000, ge=1, description="Most documents or pairs to take, from the beginning.")
     max_bytes: int = Field(1 << 33, ge=1, description="Most bytes of text to take.")
 
@@ -160,6 +180,10 @@ class _Hub(Settings):
     def _pinned(self) -> "_Hub":
         if not self.revision and not self.dataset.startswith((".", "/")):
             raise ValueError(f"revision is missing: pin the commit (40 hexadecimal digits) of '{self.dataset}' that you want")
+        if is_held_out_split(self.dataset, self.split):
+            raise ValueError(
+                f"split '{self.split}' of '{self.dataset}' is a test set of the field: it may be a dev_split or test_split only"
+            )
         return self
 
 
@@ -167,7 +191,6 @@ class HubCorpus(_Hub, _Corpus):
     """A text column of a Hugging Face dataset."""
 
     source: Literal["hub"] = Field(description="A Hugging Face dataset, streamed and kept in the cache.")
-    split: str = Field("train", description="Split of the dataset.")
     column: str = Field("text", description="Column, dots reaching into structs.")
 
 
@@ -175,7 +198,6 @@ class HubBitext(_Hub, _Bitext):
     """Two columns of a Hugging Face dataset."""
 
     source: Literal["hub"] = Field(description="A Hugging Face dataset, streamed and kept in the cache.")
-    split: str = Field("train", description="Split of the dataset to train on.")
     dev_split: str | None = Field(None, description="Split that is the dev set.")
     test_split: str | None = Field(None, description="Split that is the test set.")
     columns: tuple[str, str] | None = Field(None, description="Columns; left out: translation.<source>, translation.<target>.")

@@ -17,8 +17,8 @@ from transferlaws.figures.curves import (
     mixtures,
     panel_title,
 )
-from transferlaws.figures.gains import LEVEL, Measured, measured
-from transferlaws.figures.inputs import SCRATCH, Fit, of_curve, panels, usable
+from transferlaws.figures.gains import LEVEL, Means, Measured
+from transferlaws.figures.inputs import SCRATCH, Fit, panels, usable
 from transferlaws.figures.settings import FigureSettings
 
 
@@ -38,7 +38,7 @@ def alignment(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) ->
     blocks = [(keys, rows) for keys, rows in panels(usable(table, settings.score, "cross_entropy")) if keys["task"] in tasks]
     figure = Figure(figsize=(settings.width, 0.8 + 0.9 * settings.panel_height * len(blocks)))
     places = figure.subplots(len(blocks), 3, squeeze=False)
-    series, key, models = mixtures(table), Key(), table["model"].nunique()
+    series, key, models, means = mixtures(table), Key(), table["model"].nunique(), Means(table)
     for (score_axes, loss_axes, gain_axes), (keys, rows) in zip(places, blocks, strict=True):
         for axes, metric in ((score_axes, settings.score), (loss_axes, "cross_entropy")):
             values = draw_scratch(axes, rows, metric, key)
@@ -53,8 +53,7 @@ def alignment(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) ->
             axes.set_xlabel(LABELS["pretraining_tokens"])
             axes.set_ylabel(LABELS[metric])
         style.heading(score_axes, panel_title(keys, models))
-        means = measured(of_curve(table, keys), settings.score)
-        draw_gains(gain_axes, rows, series, means, table)
+        draw_gains(gain_axes, rows, series, means.of(keys, settings.score), table)
     style.legends(figure, mixture_handles(series), key.handles(joined="seed means joined"))
     return figure
 

@@ -5,8 +5,8 @@ import pandas as pd
 from transferlaws.figures import style
 from transferlaws.figures.curves import NOTES, panel_title
 from transferlaws.figures.downstream import LAWS
-from transferlaws.figures.gains import LEVEL, Gain, Measured, measured
-from transferlaws.figures.inputs import SCRATCH, Fit, find, of_curve, panels
+from transferlaws.figures.gains import LEVEL, Gain, Means, Measured
+from transferlaws.figures.inputs import SCRATCH, Fit, find, panels
 from transferlaws.laws.measured import Cell
 from transferlaws.laws.table import LOSSES
 
@@ -16,17 +16,17 @@ NAMES = {"bleu": "BLEU", "chrf": "chrF", "cross_entropy": "cross-entropy (nats/t
 def blocks(table: pd.DataFrame, fits: list[Fit]) -> list[dict]:
     """One entry a (model, task, D_f), as the page's template reads it; its `keys` tell which."""
     shown = table[table["status"] != "diverged"] if "status" in table else table
-    models = table["model"].nunique()
-    return [block for keys, rows in panels(shown) if (block := _block(keys, rows, table, fits, models)) is not None]
+    models, means = table["model"].nunique(), Means(table)
+    return [block for keys, rows in panels(shown) if (block := _block(keys, rows, means, fits, models)) is not None]
 
 
-def _block(keys: dict, rows: pd.DataFrame, table: pd.DataFrame, fits: list[Fit], models: int) -> dict | None:
+def _block(keys: dict, rows: pd.DataFrame, table_means: Means, fits: list[Fit], models: int) -> dict | None:
     metrics = [m for m in NAMES if m in rows and rows[m].notna().any()]
     mixtures = [m for m in dict.fromkeys(rows["mixture"]) if m != SCRATCH]
     if not metrics or not mixtures:
         return None
     size = float(keys["finetuning_size"])
-    means = [measured(of_curve(table, keys), metric) for metric in metrics]
+    means = [table_means.of(keys, metric) for metric in metrics]
     aligned = "alignment" in rows and rows["alignment"].notna().any()
     lines = []
     for mixture in sorted(mixtures, key=lambda m: -_worth(means[0], m, size)):

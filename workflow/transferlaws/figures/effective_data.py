@@ -58,7 +58,7 @@ def effective_data(table: pd.DataFrame, fits: list[Fit], settings: FigureSetting
             loss_axes, f"{style.name(fit.group['task'])}, {style.name(fit.group['mixture'])}", notes, settings.width * 0.26
         )
         style.heading(share_axes, "transferred share", ["grey: not in the fit"], settings.width * 0.26)
-        censored = points["reason"].str.startswith(CENSORED).any()
+        censored = bool(points["reason"].str.startswith(CENSORED).any())
         style.heading(ratio_axes, "effective over actual data", ["open: at least this much"] * censored, settings.width * 0.26)
     grey = style.BASELINE
     key = [

@@ -44,7 +44,17 @@ class Measured:
         return Gain(**difference.json(LEVEL), probability=difference.probability_above(0.0))
 
 
-def measured(rows: pd.DataFrame, metric: str) -> Measured:
-    """Means of one (model, task); values that are not positive have no logarithm and are left out."""
-    rows = rows[rows[metric] > 0]
-    return Measured(metric, cell_means(rows, metric=metric, seed=0) if len(rows) else {})
+class Means:
+    """The means of a whole table, computed once for each (model, task) and metric."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self.table = table[table["status"] != "diverged"] if "status" in table else table
+        self._known: dict[tuple[str, str, str], Measured] = {}
+
+    def of(self, keys: dict, metric: str) -> Measured:
+        """Means of the model and task of `keys`; values that are not positive have no logarithm and are left out."""
+        key = (keys["model"], keys["task"], metric)
+        if key not in self._known:
+            rows = self.table[(self.table["model"] == key[0]) & (self.table["task"] == key[1]) & (self.table[metric] > 0)]
+            self._known[key] = Measured(metric, cell_means(rows, metric=metric, seed=0) if len(rows) else {})
+        return self._known[key]

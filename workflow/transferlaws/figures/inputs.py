@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from transferlaws.errors import UserError
-from transferlaws.files import read_json
+from transferlaws.files import read_json, sha256
 from transferlaws.laws.table import read_measurements
 
 PANEL = ["model", "task", "finetuning_size", "finetuning_unit"]
@@ -21,7 +21,6 @@ class Fit:
     """One fit of one law to one group, as `laws/<law>.json` holds it."""
 
     law: str
-    equation: str
     group: dict
     metric: str
     status: str
@@ -85,23 +84,24 @@ def usable(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
         rows = rows[rows["status"] != "diverged"]
     if rows.empty:
         path = table.attrs.get("path", "measurement table")
-        raise UserError(f"{path}: no row has a value in {' and '.join(columns)}; there is nothing to draw.")
+        raise UserError(f"{path}: no row of what is drawn has a value in {' and '.join(columns)}.")
     return rows
 
 
-def read_fits(paths: Sequence[str | Path]) -> list[Fit]:
-    """All fits of the given `laws/<law>.json` files; a file that holds no fits (advice.json) is an error."""
+def read_fits(paths: Sequence[str | Path], measurements: str | Path) -> list[Fit]:
+    """All fits of the given `laws/<law>.json` files; a file that holds no fits, or fits of another table, is an error."""
     fits = []
     for path in paths:
         document = read_json(path)
         if not isinstance(document, dict) or "fits" not in document:
             raise UserError(f"{path}: not a fit: it lacks the key `fits`. Pass the files that `transferlaws fit` wrote.")
+        if document.get("provenance", {}).get("measurements_sha256") != sha256(measurements):
+            raise UserError(f"{path}: was fitted to another table than {measurements}. Fit it again.")
         for fit in document["fits"]:
             try:
                 fits.append(
                     Fit(
                         law=document["law"],
-                        equation=document.get("equation", ""),
                         group=fit["group"],
                         metric=fit["metric"],
                         status=fit["status"],
@@ -121,12 +121,6 @@ def read_fits(paths: Sequence[str | Path]) -> list[Fit]:
 def find(fits: Iterable[Fit], law: str, metric: str | None = None, **keys: object) -> Fit | None:
     """The first fit of `law` (and `metric`) whose group agrees with `keys`."""
     return next((fit for fit in fits if fit.law == law and metric in (None, fit.metric) and fit.covers(**keys)), None)
-
-
-def of_curve(table: pd.DataFrame, keys: dict) -> pd.DataFrame:
-    """Every row of the model and task of `keys` that did not diverge, whatever its D_f."""
-    rows = table[(table["model"] == keys["model"]) & (table["task"] == keys["task"])]
-    return rows[rows["status"] != "diverged"] if "status" in rows else rows
 
 
 def panels(table: pd.DataFrame) -> list[tuple[dict, pd.DataFrame]]:

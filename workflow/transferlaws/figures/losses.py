@@ -21,6 +21,7 @@ def score_vs_loss(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings
     holds it is drawn with its band.
     """
     rows = usable(table, settings.score, "cross_entropy")
+    usable(rows[rows["pretraining_tokens"] > 0], settings.score)
     blocks = panels(rows)
     figure, axes_of = _grid(settings, len(blocks))
     series, models = mixtures(table), table["model"].nunique()

@@ -8,8 +8,8 @@ from transferlaws.errors import UserError
 from transferlaws.figures import style
 from transferlaws.figures.curves import LABELS, Key, mixture_handles, mixtures, panel_title
 from transferlaws.figures.downstream import draw_panel
-from transferlaws.figures.gains import LEVEL, Gain, measured
-from transferlaws.figures.inputs import SCRATCH, Fit, of_curve, panels, require
+from transferlaws.figures.gains import LEVEL, Gain, Means
+from transferlaws.figures.inputs import SCRATCH, Fit, panels, require
 from transferlaws.figures.settings import FigureSettings
 
 ROW = 0.2  # inches of one line of the gains
@@ -28,10 +28,10 @@ def summary(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> F
         rows = rows.dropna(subset=[metric])
         if (rows["pretraining_tokens"] > 0).any():
             blocks.append((keys, rows, metric))
-    series, models = mixtures(table), table["model"].nunique()
+    series, models, table_means = mixtures(table), table["model"].nunique(), Means(table)
     lines: dict[str, list[tuple[str, str, Gain]]] = {}
     for keys, _, metric in blocks:
-        means, size = measured(of_curve(table, keys), metric), float(keys["finetuning_size"])
+        means, size = table_means.of(keys, metric), float(keys["finetuning_size"])
         for mixture in series:
             found = means.gain(means.last(mixture, size), means.scratch(size))
             if found:
@@ -69,8 +69,11 @@ def _places(settings: FigureSettings, blocks: int, lists: list[int]) -> tuple[Fi
     strips = -(-blocks // columns)
     heights = [settings.panel_height + 0.3] * strips + [0.5 + ROW * count for count in lists]
     figure = Figure(figsize=(settings.width, 0.9 + sum(heights)))
-    grid = figure.add_gridspec(strips + len(lists), columns, height_ratios=heights)
-    return figure, [grid[i // columns, i % columns] for i in range(blocks)], [grid[strips + i, :] for i in range(len(lists))]
+    # two grids, so that the long names of the list do not push the panels aside
+    above, below = figure.add_gridspec(2, 1, height_ratios=(sum(heights[:strips]), sum(heights[strips:])))
+    panels_grid = above.subgridspec(strips, columns)
+    list_grid = below.subgridspec(len(lists), 1, height_ratios=heights[strips:])
+    return figure, [panels_grid[i // columns, i % columns] for i in range(blocks)], [list_grid[i, 0] for i in range(len(lists))]
 
 
 def draw_gains(

@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     table = read_table(arguments.measurements)
     title, draw = FIGURES[arguments.name]
     with style.styled():
-        figure = draw(table, read_fits(arguments.laws), settings)
+        figure = draw(table, read_fits(arguments.laws, arguments.measurements), settings)
         style.save(
             figure,
             arguments.output_prefix,

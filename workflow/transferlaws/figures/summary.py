@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write the page."""
     table = read_table(arguments.measurements)
-    fits = read_fits(arguments.laws)
+    fits = read_fits(arguments.laws, arguments.measurements)
     study = read_json(arguments.study) if arguments.study else {}
     found = answers.blocks(table, fits)
     if not found:
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
         "measured": measured(table),
         "mixtures": [{"name": name, "weights": _counts(weights)} for name, weights in study.get("mixtures", {}).items()],
         "data": [data(read_json(path), path) for path in arguments.reports],
-        "laws": [law(read_json(path), read_fits([path])) for path in arguments.laws],
+        "laws": [law(read_json(path), read_fits([path], arguments.measurements)) for path in arguments.laws],
         "resolved": json.dumps(study, indent=1, ensure_ascii=False) if study else "",
     }
     with atomic(arguments.output) as temporary:

@@ -123,6 +123,9 @@ def _forecast(
     settings, level = context.settings, context.settings.confidence
     target = context.target(last)
     here, there = candidate.predict(last), candidate.predict(target)
+    if not np.isfinite(list(there.json(level).values())).all():
+        text = f"{value} No forecast: at D_p = {tokens_text(target)} the law leaves its domain, in the estimate or within its interval."
+        return _decision("undecided", None, text, None)
     gain = context.better(there, here)
     over_scratch = context.better(there, scratch) if scratch else None
     chance = gain.probability_above(settings.worthwhile)

@@ -36,7 +36,7 @@ class Scenario:
     beyond: tuple[float, ...]
     """Where the prediction is judged: four times the last rung."""
     seeds: int = 3
-    curves: int = 1
+    curves: int = 3
     """Curves of one study, over which noise is pooled; the first is judged."""
     runs_by: int | None = None
     """x column of which every value is a trajectory of its own (model sizes); None: one trajectory a seed."""
@@ -46,47 +46,52 @@ RUNGS = np.geomspace(1e6, 1e9, 8)
 SIZES = np.geomspace(1e4, 1e7, 5)
 MODELS = np.geomspace(1e6, 1e9, 6)
 LOSS, SCORE = Noise(run=0.003, residual=0.003), Noise(run=0.01, residual=0.015, test=0.015, test_correlation=0.7)
-LAST = 4 * float(RUNGS[-1])
+LAST = 4 * RUNGS[-1]
+FEW, SHORT, LONG = np.geomspace(1e6, 3.7e8, 4), np.geomspace(1e6, 1e8, 6), np.geomspace(1e6, 1e9, 10)
+TUNING, SEEN, UNIQUE = np.geomspace(1e2, 1e7, 10), np.geomspace(1e8, 3e10, 8), np.array([1e8, 3e8, 1e9])
+D_F, D_F_MODELS = np.geomspace(1e4, 1e6, 4), np.geomspace(1e6, 1e9, 4)
 
+# name, parameters in the order of the law's list, x, noise, where to predict
 SCENARIOS = (
-    Scenario("score-log", "8 rungs, 3 seeds", (-6.9, 0.9, 1.6), (RUNGS,), SCORE, (LAST,)),
-    Scenario("score-log", "4 rungs, 2 seeds, 3 curves", (-6.9, 0.9, 1.6), (RUNGS[::2],), SCORE, (4 * RUNGS[6],), seeds=2, curves=3),
-    Scenario("cross-entropy-power", "8 rungs, 3 seeds", (1.5, 40.0, 0.25), (RUNGS,), LOSS, (LAST,)),
-    Scenario("cross-entropy-power", "6 rungs, 3 seeds", (1.5, 40.0, 0.25), (np.geomspace(1e6, 1e8, 6),), LOSS, (4e8,)),
-    Scenario("cross-entropy-power", "10 rungs, 3 seeds", (1.5, 40.0, 0.25), (np.geomspace(1e6, 1e9, 10),), LOSS, (4e9,)),
+    Scenario("score-log", "8 rungs, 3 seeds, 3 curves", (-6.9, 0.9, 1.6), (RUNGS,), SCORE, (LAST,)),
+    Scenario("score-log", "8 rungs, 3 seeds, 1 curve", (-6.9, 0.9, 1.6), (RUNGS,), SCORE, (LAST,), curves=1),
+    Scenario("score-log", "4 rungs, 2 seeds, 3 curves", (-6.9, 0.9, 1.6), (FEW,), SCORE, (4 * FEW[-1],), seeds=2),
+    Scenario("cross-entropy-power", "8 rungs, 3 seeds, 3 curves", (1.5, 40.0, 0.25), (RUNGS,), LOSS, (LAST,)),
+    Scenario("cross-entropy-power", "8 rungs, 3 seeds, 1 curve", (1.5, 40.0, 0.25), (RUNGS,), LOSS, (LAST,), curves=1),
+    Scenario("cross-entropy-power", "6 rungs, 3 seeds, 3 curves", (1.5, 40.0, 0.25), (SHORT,), LOSS, (4 * SHORT[-1],)),
+    Scenario("cross-entropy-power", "10 rungs, 3 seeds, 3 curves", (1.5, 40.0, 0.25), (LONG,), LOSS, (4 * LONG[-1],)),
+    Scenario("cross-entropy-power", "4 rungs, 2 seeds, 3 curves", (1.5, 40.0, 0.25), (FEW,), LOSS, (4 * FEW[-1],), seeds=2),
+    Scenario("transfer-gap", "8 x 5, 3 seeds, 3 curves", (1.0, 0.9, 60.0, 0.45, 0.12), (RUNGS, SIZES), LOSS, (LAST, SIZES[-1])),
     Scenario(
-        "cross-entropy-power",
-        "4 rungs, 2 seeds, 3 curves",
-        (1.5, 40.0, 0.25),
-        (RUNGS[::2],),
-        LOSS,
-        (4 * RUNGS[6],),
-        seeds=2,
-        curves=3,
+        "transfer-gap", "8 x 5, 3 seeds, 3 curves, no gap", (1.0, 0.0, 60.0, 0.2, 0.12), (RUNGS, SIZES), LOSS, (LAST, SIZES[-1])
     ),
-    Scenario("transfer-gap", "8 x 5, 3 seeds", (1.0, 0.9, 60.0, 0.45, 0.12), (RUNGS, SIZES), LOSS, (LAST, 1e7)),
-    Scenario("transfer-gap", "8 x 5, 3 seeds, no gap", (1.0, 0.0, 60.0, 0.2, 0.12), (RUNGS, SIZES), LOSS, (LAST, 1e7)),
-    Scenario("zhang-multiplicative", "8 x 5, 3 seeds", (1.0, 60.0, 0.2, 0.12), (RUNGS, SIZES), LOSS, (LAST, 1e7)),
-    Scenario("zhang-additive", "8 x 5, 3 seeds", (1.0, 20.0, 60.0, 0.2, 0.4), (RUNGS, SIZES), LOSS, (LAST, 1e7)),
-    Scenario("chinchilla", "6 x 8, 3 seeds", (1.69, 406.4, 410.7, 0.34, 0.28), (MODELS, RUNGS), LOSS, (4e9, 4e9), runs_by=0),
-    Scenario("kaplan", "6 x 8, 3 seeds", (6.4e13, 1.8e13, 0.076, 0.103), (MODELS, RUNGS), LOSS, (4e9, 4e9), runs_by=0),
-    Scenario("rectified", "10 sizes, 3 seeds", (1.0, 40.0, 15.0, 0.4), (np.geomspace(1e2, 1e7, 10),), LOSS, (4e7,)),
+    Scenario("zhang-multiplicative", "8 x 5, 3 seeds, 3 curves", (1.0, 60.0, 0.2, 0.12), (RUNGS, SIZES), LOSS, (LAST, SIZES[-1])),
+    Scenario("zhang-additive", "8 x 5, 3 seeds, 3 curves", (1.0, 20.0, 60.0, 0.2, 0.4), (RUNGS, SIZES), LOSS, (LAST, SIZES[-1])),
+    Scenario(
+        "chinchilla",
+        "6 N x 8 D, 3 seeds",
+        (1.69, 406.4, 410.7, 0.34, 0.28),
+        (MODELS, RUNGS),
+        LOSS,
+        (4e9, LAST),
+        curves=1,
+        runs_by=0,
+    ),
+    Scenario(
+        "kaplan", "6 N x 8 D, 3 seeds", (6.4e13, 1.8e13, 0.076, 0.103), (MODELS, RUNGS), LOSS, (4e9, LAST), curves=1, runs_by=0
+    ),
+    Scenario("rectified", "10 sizes, 3 seeds, 3 curves", (1.0, 40.0, 15.0, 0.4), (TUNING,), LOSS, (4 * TUNING[-1],)),
     Scenario(
         "repeated-data",
-        "8 x 3, 3 seeds",
+        "8 D x 3 U, 3 seeds, 3 curves",
         (1.87, 1488.0, 0.3527, 15.4),
-        (np.geomspace(1e8, 3e10, 8), np.array([1e8, 3e8, 1e9])),
+        (SEEN, UNIQUE),
         LOSS,
-        (1.2e11, 1e9),
+        (4 * SEEN[-1], UNIQUE[-1]),
     ),
-    Scenario("score-from-loss", "8 rungs, 3 seeds", (90.0, 0.8), (np.linspace(1.6, 3.6, 8),), SCORE, (1.4,)),
+    Scenario("score-from-loss", "8 losses, 3 seeds, 3 curves", (90.0, 0.8), (np.linspace(1.6, 3.6, 8),), SCORE, (1.4,)),
     Scenario(
-        "effective-data",
-        "4 N x 4 D_F, 3 seeds",
-        (1.9e4, 0.18, 0.38),
-        (np.geomspace(1e4, 1e6, 4), np.geomspace(1e6, 1e9, 4)),
-        Noise(0.001, 0.001),
-        (4e6, 1e9),
+        "effective-data", "4 N x 4 D_F, 3 seeds", (1.9e4, 0.18, 0.38), (D_F, D_F_MODELS), Noise(0.001, 0.001), (4 * D_F[-1], 1e9)
     ),
 )
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from transferlaws.laws.fit import PointFit, Solution, fit_point, minimise
 from transferlaws.laws.form import Array, Design, Form
-from transferlaws.laws.noise import NoiseEvidence
+from transferlaws.laws.noise import NoiseEvidence, basis_of
+from transferlaws.laws.protocols import chinchilla_starts
 from transferlaws.laws.registry import Law
 from transferlaws.laws.settings import FitSettings
 from transferlaws.laws.table import Group
@@ -21,6 +22,7 @@ class PointCurve:
     """A group with its best fit, before intervals."""
 
     group: Group
+    form: Form
     sample: Sample
     design: Design
     log_values: Array  # (n,) centred
@@ -28,6 +30,13 @@ class PointCurve:
     least: Solution  # least squares, one replicate: noise, tests and AICc
     evidence: NoiseEvidence
     error: PureError
+
+    @property
+    def undetermined(self) -> bool:
+        """Whether some combination of parameters does not change any fitted point: no interval of theirs would mean anything."""
+        free = (self.least.theta[0] > self.form.lower) & (self.least.theta[0] < self.form.upper)
+        columns = self.form.log_prediction(self.least.theta, self.design)[1][0][:, free]
+        return basis_of(columns).shape[1] < free.sum()
 
 
 @dataclass(frozen=True)
@@ -83,11 +92,13 @@ def fit_curve(group: Group, *, law: Law, settings: FitSettings) -> PointCurve | 
     log_values = np.log(sample.values)
     design = form.design(x=sample.x, log_values=log_values)
     log_values = log_values - design.level
-    fit = fit_point(form=form, design=design, log_values=log_values, delta=settings.delta)
+    starts = chinchilla_starts(design) if settings.protocol == "chinchilla" else None
+    fit = fit_point(form=form, design=design, log_values=log_values, delta=settings.delta, starts=starts)
     least = minimise(form=form, design=design, log_values=log_values, start=fit.theta[None], delta=np.inf)
     everything = sample_of(group, ("fit", "held-out"))
     return PointCurve(
         group=group,
+        form=form,
         sample=sample,
         design=design,
         log_values=log_values,

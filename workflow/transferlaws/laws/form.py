@@ -27,6 +27,8 @@ class Parameter:
     """Values at which the parameter leaves the law: an interval that reaches one of them is unbounded on that side."""
     derived: bool = False
     """Not a parameter of the equation, but a function of its parameters that data pin down better, or that answers a question."""
+    logarithmic: bool = False
+    """A logarithm: its interval is judged by its own width, not relative to an estimate that may be 0."""
 
     @property
     def profiled(self) -> bool:

@@ -9,7 +9,7 @@ from transferlaws.laws.registry import Law
 from transferlaws.laws.settings import FitSettings
 from transferlaws.laws.table import Group
 from transferlaws.laws.uncertainty import draw_noise, interval, profile
-from transferlaws.laws.verdict import cells_of, identified, lack_of_fit, monotone_p_value, text_of
+from transferlaws.laws.verdict import Status, cells_of, identified, lack_of_fit, monotone_p_value, text_of
 from transferlaws.seeding import generator
 
 BAND_POINTS = 40
@@ -22,6 +22,8 @@ def report(result: Fitted | Unfitted, *, law: Law, settings: FitSettings) -> dic
     form, curve = law.form, result.curve
     estimate = form.natural(curve.fit.theta[None], curve.design)[0]
     low, high = interval(form.natural(result.draws.thetas, curve.design), settings.level)
+    if curve.undetermined:
+        low, high = np.full_like(low, np.nan), np.full_like(high, np.nan)
     pinned = identified(form=form, estimate=estimate, low=low, high=high, width=settings.identified_width)
     verdict = _verdict(result, law=law, settings=settings, pinned=pinned)
     status, reason = _status(form, curve, verdict)
@@ -89,7 +91,7 @@ def _without_fit(result: Unfitted, law: Law) -> dict:
     unknown = {"estimate": None, "low": None, "high": None, "identified": False}
     text = f"{law.form.name} cannot be fitted: {result.reason}."
     return {
-        "status": "too-few-points",
+        "status": Status.TOO_FEW_POINTS,
         "parameters": {p.name: unknown | {"unit": p.unit} for p in law.form.parameters},
         "objective": None,
         "points": _points(result.group, np.full(len(result.group.points), np.nan)),
@@ -138,16 +140,18 @@ def _verdict(result: Fitted, *, law: Law, settings: FitSettings, pinned: Array) 
     }
 
 
-def _status(form: Form, curve: PointCurve, verdict: dict) -> tuple[str, str]:
+def _status(form: Form, curve: PointCurve, verdict: dict) -> tuple[Status, str]:
     if np.ptp(curve.log_values) == 0:
-        return "not-identified", "every value is the same"
+        return Status.NOT_IDENTIFIED, "every value is the same"
+    if curve.undetermined:
+        return Status.NOT_IDENTIFIED, "the points cannot tell some parameters apart"
     if not curve.fit.converged:
-        return "not-converged", "the optimiser did not reach an optimum"
+        return Status.NOT_CONVERGED, "the optimiser did not reach an optimum"
     if verdict["law_holds"] is False or verdict["monotone"] is False:
-        return "rejected", ""
+        return Status.REJECTED, ""
     if np.any(curve.fit.theta >= form.upper):
-        return "bound-hit", "a parameter ended at the edge of its allowed range"
-    return ("converged" if verdict["identified"] else "not-identified"), ""
+        return Status.BOUND_HIT, "a parameter ended at the edge of its allowed range"
+    return (Status.CONVERGED if verdict["identified"] else Status.NOT_IDENTIFIED), ""
 
 
 def _predictions(form: Form, curve: PointCurve) -> Array:

@@ -34,7 +34,7 @@ class ScoreLog(Form):
     lower = np.array([-np.inf, -20.0, 0.0])
     upper = np.array([np.inf, 20.0, CURVATURE_MAXIMUM])
     parameters = (
-        Parameter("ln_A", "1"),
+        Parameter("ln_A", "1", logarithmic=True),
         Parameter("alpha", "1"),
         Parameter("beta", "1", lower=1 / CURVATURE_MAXIMUM, upper=np.inf),
         Parameter("score_at_reference", "unit of the score", lower=0.0, derived=True),

@@ -143,7 +143,7 @@ def groups_of(table: pd.DataFrame, *, law: Law, metric: str, settings: FitSettin
             if name not in ("mixture", "pretraining_tokens"):
                 baseline = baseline[baseline[name] == value]
         points = _points(pd.concat([rows, baseline]), metric, columns, baseline.index)
-        points = _hold_out(points, law, columns, settings)
+        points = mark_held_out(points, law, columns, settings)
         named = {k: v.item() if isinstance(v, np.generic) else v for k, v in named.items()}
         scale = {**SCORES, **LOSSES}[metric]
         groups.append(Group(named, metric, scale, columns, points))
@@ -198,7 +198,7 @@ def _points(rows: pd.DataFrame, metric: str, columns: tuple[str, ...], baseline:
     return points.sort_values([*columns, "seed", "row"]).reset_index(drop=True)
 
 
-def _hold_out(points: pd.DataFrame, law: Law, columns: tuple[str, ...], settings: FitSettings) -> pd.DataFrame:
+def mark_held_out(points: pd.DataFrame, law: Law, columns: tuple[str, ...], settings: FitSettings) -> pd.DataFrame:
     """Mark the largest rungs as held out, as many as leave the law with its smallest number of rungs."""
     fit = points.role == "fit"
     rungs = np.sort(points[columns[0]][fit].unique())

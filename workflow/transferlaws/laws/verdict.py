@@ -1,6 +1,7 @@
 """What the points say about a law: is the curve monotone within noise, does the law hold, which parameters are identified."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from scipy.stats import f as f_distribution
@@ -9,6 +10,23 @@ from transferlaws.laws.form import Array, Form
 from transferlaws.laws.noise import basis_of, indicators_of
 
 SIMULATIONS = 4000
+
+
+class Status(StrEnum):
+    """How a fit ended."""
+
+    CONVERGED = "converged"
+    """At an optimum; every parameter of the equation is identified."""
+    NOT_IDENTIFIED = "not-identified"
+    """At an optimum, but some parameter's interval is unbounded or wide; predictions keep their band."""
+    BOUND_HIT = "bound-hit"
+    """A parameter ended at the edge of its allowed range (not a coefficient at its natural boundary 0)."""
+    REJECTED = "rejected"
+    """The points contradict the law, or turn back, by more than noise."""
+    NOT_CONVERGED = "not-converged"
+    """The optimiser did not reach an optimum."""
+    TOO_FEW_POINTS = "too-few-points"
+    """Fewer different points than the law needs; nothing was fitted."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +121,16 @@ def monotone_p_value(
 
 
 def identified(*, form: Form, estimate: Array, low: Array, high: Array, width: float) -> Array:
-    """Which parameters the data pin down: the interval is bounded and no wider than `width` times the estimate."""
+    """Which parameters the data pin down: the interval is bounded and no wider than `width` times the estimate.
+
+    A parameter that is a logarithm is pinned down if the interval is no wider than `width` (a factor of e for width 1).
+    """
     lower = np.array([p.lower for p in form.parameters])
     upper = np.array([p.upper for p in form.parameters])
+    size = np.where([p.logarithmic for p in form.parameters], 1.0, np.abs(estimate))
     with np.errstate(invalid="ignore"):
         bounded = np.isfinite(low) & np.isfinite(high) & (low > lower) & (high < upper)
-        return bounded & (high - low <= width * np.abs(estimate))
+        return bounded & (high - low <= width * size)
 
 
 def text_of(*, reason: str, monotone: bool | None, holds: bool | None, pinned: list[str], loose: list[str]) -> str:

@@ -18,22 +18,24 @@ TEST_ITEMS = 3000  # a WMT test set
 TRAINING_BYTES = 20  # a parameter of a replica in training: weight, gradient, two moments, best weights, 4 bytes each
 STATE_BYTES = 16  # the same on disk: all but the gradient
 DECODING_SHARE = 0.1  # of training's utilisation, that decoding token by token reaches
+TEXT_RATE = 1.0e6  # bytes a second that a core cleans or tokenises
 
 
 class Device(NamedTuple):
-    """Peak operations a second in training's number format, and the share of it that training reaches by model width."""
+    """Peak operations a second in training's number format, bytes of memory, and the share of the peak reached by model width."""
 
     peak: float
+    memory: float
     utilisation: dict[int, float]
 
 
 # Measured with this engine: utilisation of an H100 with eight replicas, of a CPU core with one. The A100's is taken to be equal.
 GPU_UTILISATION = {128: 0.07, 256: 0.13, 512: 0.20}
 DEVICES = {
-    "cpu": Device(1.0e11, {64: 0.14, 128: 0.28, 256: 0.58}),
-    "a100": Device(3.12e14, GPU_UTILISATION),
-    "h100": Device(9.89e14, GPU_UTILISATION),
-    "h200": Device(9.89e14, GPU_UTILISATION),
+    "cpu": Device(1.0e11, float("inf"), {64: 0.14, 128: 0.28, 256: 0.58}),
+    "a100": Device(3.12e14, 80e9, GPU_UTILISATION),
+    "h100": Device(9.89e14, 80e9, GPU_UTILISATION),
+    "h200": Device(9.89e14, 141e9, GPU_UTILISATION),
 }
 
 
@@ -130,9 +132,7 @@ class Costs:
         """Text tokens that a corpus must hold if no mixture is to repeat it."""
         used = {run.mixture for run in self.plan.trajectories}
         weights = [self.study.mixtures[mixture].get(corpus, 0.0) for mixture in used]
-        fine_tuned = [
-            float(task.tokens[-1]) for task in self.study.tasks.values() if task.kind == "lm" and task.corpus == corpus
-        ]
+        fine_tuned = [float(task.tokens[-1]) for task in self.study.tasks.values() if task.kind == "lm" and task.corpus == corpus]
         return max([self.study.pretraining.ladder[-1] * weight for weight in weights] + fine_tuned, default=0.0)
 
     def corpus(self, corpus: str) -> Cost:
@@ -151,23 +151,29 @@ class Costs:
         raw = tokens * BYTES_PER_TOKEN
         # zstd keeps about 0.4 of text; shards take 2 or 4 bytes a token
         disk = 0.4 * raw + tokens * (2 if self.vocabulary <= 1 << 16 else 4)
-        return Cost(tokens=tokens, download_bytes=min(raw, most), disk_bytes=disk)
+        return Cost(seconds=raw / TEXT_RATE, tokens=tokens, download_bytes=min(raw, most), disk_bytes=disk)
 
     # what a job asks of the machine
 
     def memory(self, cost: Cost) -> int:
-        """Main memory of a training job, MB: on a CPU the training itself, beside a GPU the copy of the state that is saved."""
-        own = TRAINING_BYTES if self.study.compute.device == "cpu" else STATE_BYTES + TRAINING_BYTES / 5
-        fixed = 2000 if self.study.compute.device == "cpu" else 6000
-        activations = 1000 if self.study.compute.device == "cpu" else 0
-        return round(fixed + activations + cost.device_bytes / TRAINING_BYTES * own / 1e6)
+        """Main memory of a job, MB: on a CPU the training itself, beside a GPU the copy of the state that is saved."""
+        if not cost.device_bytes:
+            return 4000
+        parameters = cost.device_bytes / TRAINING_BYTES
+        if self.study.compute.device == "cpu":
+            return round(3000 + parameters * TRAINING_BYTES / 1e6)
+        return round(6000 + parameters * (STATE_BYTES + 4) / 1e6)
 
     def minutes(self, cost: Cost) -> int:
-        """Time limit of a training job."""
+        """Time limit of a job."""
         return round(20 + self.study.compute.margin * cost.seconds / 60)
 
     def of(self, rule: str, wildcards: object) -> Cost:
-        """The cost of a training rule's job."""
+        """The cost of a rule's job."""
+        if rule in ("corpus", "corpus_tokens"):
+            return self.corpus(wildcards.corpus)
+        if rule in ("bitext", "bitext_tokens"):
+            return self.bitext(wildcards.bitext)
         if rule == "pretrain":
             return self.pretrain(wildcards.model)
         curve = Curve(wildcards.model, wildcards.mixture, wildcards.task, int(wildcards.size))

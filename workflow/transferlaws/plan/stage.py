@@ -7,9 +7,10 @@ from pathlib import Path
 
 import yaml
 
+from transferlaws.config import overlay
 from transferlaws.errors import UserError
 from transferlaws.files import atomic
-from transferlaws.plan.costs import Cost, Costs
+from transferlaws.plan.costs import DEVICES, SENTENCE_TOKENS, TEST_ITEMS, Cost, Costs
 from transferlaws.study import Plan
 
 COLUMNS = (
@@ -31,7 +32,10 @@ COLUMNS = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Command line of the stage."""
     parser.add_argument(
-        "config", nargs="*", default=["config.yaml"], help="the study's files; a later one overlays the earlier (default: config.yaml)"
+        "config",
+        nargs="*",
+        default=["config.yaml"],
+        help="the study's files; a later one overlays the earlier (default: config.yaml)",
     )
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table as CSV")
     parser.add_argument("--text", type=Path, metavar="FILE", help="write the table as text instead of printing it")
@@ -57,9 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def read(paths: list[str]) -> dict:
-    """Merge config files as Snakemake's `--configfile` does."""
-    from snakemake.utils import update_config  # takes half a second to import
-
+    """The study that config files describe, each laid over the ones before it."""
     merged: dict = {}
     for path in paths:
         try:
@@ -70,7 +72,7 @@ def read(paths: list[str]) -> dict:
             raise UserError(f"{path}: not valid YAML ({error}).") from None
         if not isinstance(loaded, dict):
             raise UserError(f"{path}: expected keys and values, found {type(loaded).__name__}.")
-        update_config(merged, loaded)
+        merged = overlay(merged, loaded)
     return merged
 
 
@@ -111,9 +113,24 @@ def render(rows: list[dict], costs: Costs) -> str:
     """The table for reading, with its assumptions and totals."""
     compute = costs.study.compute
     device = f"{compute.devices} × {compute.device}" if compute.devices > 1 else compute.device
-    header = ("stage", "model", "jobs", "FLOPs", "hours", "longest", "text tokens", "download", "disk", "on device", "memory", "limit")
+    header = (
+        "stage",
+        "model",
+        "jobs",
+        "FLOPs",
+        "hours",
+        "longest",
+        "text tokens",
+        "download",
+        "disk",
+        "on device",
+        "memory",
+        "limit",
+    )
     lines = [header]
-    total = {name: sum(row[name] or 0 for row in rows) for name in ("jobs", "flops", "device_hours", "download_bytes", "disk_bytes")}
+    total = {
+        name: sum(row[name] or 0 for row in rows) for name in ("jobs", "flops", "device_hours", "download_bytes", "disk_bytes")
+    }
     for row in [*rows, {"stage": "all", **total}]:
         lines.append(
             (
@@ -132,13 +149,29 @@ def render(rows: list[dict], costs: Costs) -> str:
             )
         )
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    body = ["  ".join(f"{cell:<{width}}" if i < 2 else f"{cell:>{width}}" for i, (cell, width) in enumerate(zip(line, widths, strict=True))) for line in lines]
-    models = ", ".join(f"{model} {costs.utilisation(model):.0%}" for model in dict.fromkeys(curve.model for curve in costs.plan.curves))
+    body = [
+        "  ".join(
+            f"{cell:<{width}}" if i < 2 else f"{cell:>{width}}" for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    ]
+    models = ", ".join(
+        f"{model} {costs.utilisation(model):.0%}" for model in dict.fromkeys(curve.model for curve in costs.plan.curves)
+    )
     notes = [
         f"study {costs.study.study}: {len(costs.plan.trajectories)} trajectories, {len(costs.plan.curves)} curves",
         f"hours: of {device}, at a share of its peak of {models} (compute.mfu sets another)",
-        "without early stopping; sentences of 32 tokens, test sets of 3,000 items where the config does not say; downloads of packages not counted",
+        f"without early stopping; sentences of {SENTENCE_TOKENS} tokens, test sets of {TEST_ITEMS:,} items where the config does "
+        "not say; downloads of packages not counted",
     ]
+    most = DEVICES[compute.device].memory
+    for row in rows:
+        if row["device_memory_bytes"] and row["device_memory_bytes"] > most:
+            needs, has = _scaled(row["device_memory_bytes"], "B"), _scaled(most, "B")
+            notes.append(
+                f"WARNING: {row['stage']} {row['model']} needs {needs} on a device of {has}, activations not counted: "
+                "lower finetuning.group, or take a smaller model"
+            )
     return "\n".join([*notes, "", *(line.rstrip() for line in body)]) + "\n"
 
 

@@ -1,0 +1,139 @@
+"""The page alone must say what helps, by how much and how sure that is, and nothing on it may be active."""
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+import simulated_study
+
+from transferlaws.cli import main
+
+REPORT = {
+    "name": "novels-en", "kind": "corpus", "languages": ["en"], "source": "packages", "version": "novels==1.2.3",
+    "licence": "CC0-1.0", "read": 12345, "kept": 12000, "removed": {"duplicates": 300, "contamination": 45},
+    "contamination": {"talks.test": {"documents": 45, "grams": 61}},
+    "documents": 12000, "characters": 987654, "bytes": 999999, "files": {"documents.jsonl.zst": "cd" * 32},
+}  # fmt: skip
+STUDY = {"study": "simulated", "mixtures": {"en+de": {"novels-en": 0.5, "novels-de": 0.5}}}
+
+
+class Reader(HTMLParser):
+    """Text, and every tag with its attributes."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.words, self.tags = [], []
+        self.feed(page)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def page(folder, csv, laws=(), **documents):
+    """Run the stage; documents are written as JSON and passed as --<name>."""
+    arguments = ["summary", "--measurements", str(csv), "--laws", *map(str, laws), "--output", str(folder / "summary.html")]
+    for name, value in documents.items():
+        (folder / f"{name}.json").write_text(json.dumps(value))
+        arguments += [f"--{name}", str(folder / f"{name}.json")]
+    status = main(arguments)
+    return status or Reader((folder / "summary.html").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def whole(curves, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    answer = {"task": "en-de", "model": "mini", "mixture": "en", "finetuning_size": 8000.0, "finetuning_unit": "pairs"}
+    advice = {"answers": [answer | {"answer": "other data", "because": "en+de is predicted to be better there."}]}
+    return page(folder, *curves, advice=advice, study=STUDY, reports=REPORT)
+
+
+def test_the_answer_stands_first_with_intervals(whole):
+    table = simulated_study.measurements()
+    last = table[table["pretraining_tokens"] == table["pretraining_tokens"].max()].groupby("mixture")["bleu"].mean()
+    gain = last["en+de"] - table[table["mixture"] == "scratch"]["bleu"].mean()
+    assert f"en+de helps most: BLEU +{gain:.1f} (90 % interval +" in whole.text
+    assert "over training from scratch, after 16M pretraining tokens" in whole.text
+    assert f"Against the next, en, that is +{last['en+de'] - last['en']:.1f}" in whole.text and "a lead beyond noise" in whole.text
+    assert whole.text.index("helps most") < whole.text.index("What was measured")
+
+
+def test_the_page_says_on_what_how_often_at_which_version(whole):
+    for text in (
+        *("nrefs:1|case:mixed", "abababab", "1 000", "0, 64k, 256k, 1M, 4M, 16M", "1, 2", "en-de (translation)", "410k"),
+        *("novels==1.2.3", "CC0-1.0", "12 345", "duplicates 300, contamination 45", "talks.test 45", "cdcdcd"),
+        *("novels-en 0.5, novels-de 0.5", "transferlaws 0.1.0", "other data", "en+de is predicted to be better"),
+        *("f(D_p) = (ln(A * D_p^alpha))^beta", "L(D_p) = E + A / D_p^alpha"),
+    ):
+        assert text in whole.text, text
+
+
+def test_the_page_is_one_file_that_loads_nothing(whole):
+    assert {tag for tag, _ in whole.tags}.isdisjoint({"script", "link", "iframe", "object", "form", "base"})
+    assert all(attributes["src"].startswith("data:image/png;base64,") for tag, attributes in whole.tags if tag == "img")
+    policy = next(
+        attributes["content"] for tag, attributes in whole.tags if attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert "default-src 'none'" in policy
+
+
+def test_equal_inputs_give_equal_pages(curves, tmp_path):
+    pages = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        page(tmp_path / name, *curves)
+        pages.append((tmp_path / name / "summary.html").read_bytes())
+    assert pages[0] == pages[1]
+
+
+def test_html_in_names_sentences_and_reports_is_inert(tmp_path):
+    evil = "<img src=x onerror=alert(1)>'\"&\u202e"
+    table = simulated_study.measurements()
+    table["mixture"] = table["mixture"].replace("en", evil)
+    for column in ("task", "model", "study", "bleu_signature", "test_sha256", "finetuning_unit"):
+        table[column] = evil
+    csv, laws = simulated_study.write(tmp_path, table, ("score-log",))
+    report = REPORT | {"name": evil, "licence": evil, "version": evil, "removed": {evil: 3}, "files": {evil: evil}}
+    answer = {"task": evil, "model": evil, "mixture": evil, "finetuning_size": 8000.0, "finetuning_unit": evil}
+    advice = {"answers": [answer | {"answer": evil, "because": evil}]}
+    found = page(tmp_path, csv, laws, advice=advice, study={"study": evil, "mixtures": {evil: {evil: 1}}}, reports=report)
+    assert len([tag for tag, _ in found.tags if tag == "img"]) == 1  # the figure
+    assert not [name for _, attributes in found.tags for name in attributes if name.startswith("on")]
+    assert evil[:-1] in found.text and "\u202e" not in found.text
+
+
+def test_no_more_is_said_than_is_known(tmp_path):
+    table = simulated_study.measurements()
+    none = table.copy()
+    none["bleu"] = 9 + none["seed"] / 10 + none.groupby("mixture").cumcount() * 1e-3
+    assert (
+        "No mixture beats training from scratch by more than noise"
+        in page(tmp_path, simulated_study.write(tmp_path, none, ())[0]).text
+    )
+    one = table[table["seed"] == 1]
+    text = page(tmp_path, simulated_study.write(tmp_path, one, ())[0]).text
+    assert "With one seed this cannot be told from noise" in text and "helps most" not in text
+    unpaired = table[table["mixture"] != "scratch"]
+    assert "Nothing was trained from scratch" in page(tmp_path, simulated_study.write(tmp_path, unpaired, ())[0]).text
+    worse = table.copy()
+    worse.loc[worse["mixture"] == "fr", "bleu"] *= 0.5
+    assert "Worse than training from scratch: fr (−" in page(tmp_path, simulated_study.write(tmp_path, worse, ())[0]).text
+    diverged = table.copy()
+    diverged.loc[0, "status"] = "diverged"
+    assert "1 of 32 runs diverged" in page(tmp_path, simulated_study.write(tmp_path, diverged, ())[0]).text
+
+
+def test_a_minimal_table_made_elsewhere_has_a_page(tmp_path):
+    columns = ["task", "model", "mixture", "seed", "pretraining_tokens", "finetuning_size", "finetuning_unit", "bleu"]
+    table = simulated_study.measurements()[columns]
+    found = page(tmp_path, simulated_study.write(tmp_path, table, ())[0])
+    assert "helps most" in found.text and "not recorded" in found.text
+
+
+@pytest.mark.parametrize(("name", "value"), [("advice", {"schema": 1}), ("reports", {"name": "x"})])
+def test_a_broken_input_is_named(curves, tmp_path, capfd, name, value):
+    assert page(tmp_path, *curves, **{name: value}) == 1
+    assert f"{name}.json" in capfd.readouterr().err

@@ -1,0 +1,248 @@
+"""Noise, intervals, tests and the solver against theory."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize, nnls
+from scipy.stats import t as student
+
+from transferlaws.laws.api import fit_law
+from transferlaws.laws.fit import fit_point, huber, minimise, minimise_from_least_squares
+from transferlaws.laws.noise import NoiseEvidence, gather
+from transferlaws.laws.posynomial import CROSS_ENTROPY_POWER, TRANSFER_GAP, nonnegative_least_squares
+from transferlaws.laws.registry import LAWS
+from transferlaws.laws.settings import FitSettings
+from transferlaws.laws.simulate import Noise, draw, evaluate
+from transferlaws.laws.uncertainty import draw_noise, interval
+from transferlaws.laws.verdict import cells_of, isotonic, lack_of_fit, monotone_p_value, pure_error
+
+RUNGS = np.geomspace(1e6, 1e9, 7)
+QUIET = Noise(0.003, 0.003)
+
+
+def curve(law="cross-entropy-power", truth=(1.5, 40.0, 0.25), noise=QUIET, seeds=3, rungs=RUNGS, stream=0):
+    x = np.tile(rungs, seeds)
+    runs = np.repeat(np.arange(seeds), len(rungs))
+    log_truth = np.log(evaluate(LAWS[law].form, np.array(truth), x[:, None]))
+    return x, runs, np.exp(draw(log_truth=log_truth, runs=runs, noise=noise, generator=np.random.default_rng(stream)))
+
+
+# --- solver ---
+
+
+@pytest.mark.parametrize("delta", [1e-3, 0.1, np.inf])
+def test_the_batched_solver_is_at_least_as_good_as_scipy(delta):
+    x, _, values = curve()
+    form = CROSS_ENTROPY_POWER
+    design = form.design(x=x[:, None], log_values=np.log(values))
+    log_values = np.log(values) - design.level
+    found = fit_point(form=form, design=design, log_values=log_values, delta=delta)
+
+    def objective(theta):
+        return huber(log_values - form.log_prediction(theta[None], design)[0][0], delta).sum()
+
+    for start in ([0.5, 0.5, 0.2], [0.7, 0.3, 0.5]):
+        theirs = minimize(objective, start, method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-16, "maxiter": 4000})
+        assert found.objective <= theirs.fun * (1 + 1e-6)
+    assert found.converged
+    assert found.agreeing == found.starts
+
+
+def test_a_batch_is_the_same_as_one_by_one():
+    x, _, values = curve()
+    form = CROSS_ENTROPY_POWER
+    design = form.design(x=x[:, None], log_values=np.log(values))
+    noisy = np.log(values) - design.level + np.random.default_rng(1).normal(0, 0.01, (20, len(x)))
+    start = np.repeat(fit_point(form=form, design=design, log_values=noisy[0], delta=1e-3).theta[None], 20, axis=0)
+    together = minimise(form=form, design=design, log_values=noisy, start=start, delta=1e-3)
+    for k in range(20):
+        alone = minimise(form=form, design=design, log_values=noisy[k], start=start[k][None], delta=1e-3)
+        assert alone.objective[0] == pytest.approx(together.objective[k], rel=1e-9)
+
+
+def test_where_the_loss_is_flat_between_two_seeds_the_refit_does_not_depend_on_its_start():
+    x, _, values = curve(seeds=2, rungs=RUNGS[::2], noise=Noise(0.0, 0.01))
+    form = CROSS_ENTROPY_POWER
+    design = form.design(x=x[:, None], log_values=np.log(values))
+    log_values = np.log(values) - design.level
+    starts = np.array([[0.5, 0.5, 0.2], [0.7, 0.3, 0.5], [0.6, 0.3, 0.3]])
+    found = minimise_from_least_squares(form=form, design=design, log_values=log_values, start=starts, delta=1e-3)
+    assert found.theta == pytest.approx(np.repeat(found.theta[:1], 3, axis=0), rel=1e-5)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10_000), columns=st.integers(1, 3))
+def test_small_non_negative_least_squares_is_scipys(seed, columns):
+    random = np.random.default_rng(seed)
+    matrix, target = random.normal(size=(12, columns)), random.normal(size=12)
+    expected, norm = nnls(matrix, target)
+    found = nonnegative_least_squares(matrix[None], target)[0]
+    assert found == pytest.approx(expected, abs=1e-7)
+    assert np.linalg.norm(matrix @ found - target) == pytest.approx(norm, rel=1e-9)
+
+
+def test_no_gap_is_a_clean_boundary_solution():
+    p, f = np.array(np.meshgrid(RUNGS, np.geomspace(1e4, 1e7, 4))).reshape(2, -1)
+    values = evaluate(TRANSFER_GAP, np.array([1.0, 0.0, 60.0, 0.2, 0.12]), np.stack([p, f], axis=1))
+    found = fit_law(
+        law="transfer-gap", x=np.stack([p, f], axis=1), values=values, settings=FitSettings(bootstraps=100, held_out_rungs=0)
+    )
+    assert found.parameters["G"]["estimate"] == pytest.approx(0.0, abs=1e-6)
+    assert found.parameters["alpha"]["estimate"] == pytest.approx(0.2, rel=1e-3)
+
+
+# --- noise ---
+
+
+def test_run_and_residual_noise_are_estimated_without_bias():
+    random, total, count = np.random.default_rng(0), NoiseEvidence(), 400
+    runs = np.repeat(np.arange(3), 6)
+    jacobian = np.stack([np.ones(18), np.tile(np.arange(6.0), 3)], axis=1)
+    hat = jacobian @ np.linalg.pinv(jacobian)
+    for _ in range(count):
+        values = random.normal(0, 0.02, 3)[runs] + random.normal(0, 0.01, 18)
+        total += gather(residuals=values - hat @ values, jacobian=jacobian, runs=runs)
+    assert total.run_freedom == 2 * count
+    assert total.residual_freedom == 14 * count
+    assert np.sqrt(total.run_variance) == pytest.approx(0.02, rel=0.1)
+    assert np.sqrt(total.residual_variance) == pytest.approx(0.01, rel=0.03)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_the_interval_of_a_level_is_students_with_seeds_minus_one_degrees(seeds):
+    rungs, level = 6, 0.9
+    runs = np.repeat(np.arange(seeds), rungs)
+    values = np.random.default_rng(seeds).normal(0, 0.05, seeds)[runs] + np.random.default_rng(9).normal(0, 1e-4, len(runs))
+    jacobian = np.ones((len(runs), 1))
+    evidence = gather(residuals=values - values.mean(), jacobian=jacobian, runs=runs)
+    noise = draw_noise(
+        runs=runs, test_noise=np.zeros(len(runs)), evidence=evidence, count=40_000, generator=np.random.default_rng(1)
+    )
+    low, high = interval(noise.mean(axis=1)[:, None], level)
+    means = values.reshape(seeds, rungs).mean(axis=1)
+    expected = student.ppf((1 + level) / 2, seeds - 1) * means.std(ddof=1) / np.sqrt(seeds)
+    assert high[0] == pytest.approx(expected, rel=0.06)
+    assert low[0] == pytest.approx(-expected, rel=0.06)
+
+
+def test_shared_test_set_noise_widens_a_level_and_not_a_slope():
+    x, runs, values = curve("score-log", (-6.9, 0.9, 1.6), Noise(0.005, 0.005))
+    options = FitSettings(bootstraps=1000, held_out_rungs=0)
+    quiet = fit_law(law="score-log", x=x, values=values, runs=runs, settings=options)
+    loud = fit_law(law="score-log", x=x, values=values, runs=runs, noise=0.05 * values, settings=options)
+
+    def width(found, name):
+        return found.parameters[name]["high"] - found.parameters[name]["low"]
+
+    assert width(loud, "score_at_reference") > 3 * width(quiet, "score_at_reference")
+    assert width(loud, "elasticity_at_reference") < 1.5 * width(quiet, "elasticity_at_reference")
+
+
+def test_one_run_without_repeats_and_without_freedom_has_no_interval():
+    found = fit_law(
+        law="cross-entropy-power", x=RUNGS[:3], values=[3.0, 2.5, 2.2], runs=[0, 0, 0], settings=FitSettings(held_out_rungs=0)
+    )
+    assert found.parameters["E"]["low"] is None
+    assert not found.parameters["E"]["identified"]
+    assert np.isnan(found.predict([1e9])[1]).all()
+
+
+def test_the_profile_of_an_asymptote_agrees_with_its_bootstrap_interval():
+    x, runs, values = curve()
+    found = fit_law(law="cross-entropy-power", x=x, values=values, runs=runs, settings=FitSettings(held_out_rungs=0))
+    line, other = found.report["profiles"]["E"], found.parameters["E"]
+    assert min(line["objective"]) == pytest.approx(found.report["objective"], rel=1e-6)
+    assert line["low"] == pytest.approx(other["low"], rel=0.02)
+    assert line["high"] == pytest.approx(other["high"], rel=0.02)
+
+
+def test_a_short_ladder_cannot_exclude_an_asymptote_of_zero():
+    x, runs, values = curve(rungs=np.geomspace(1e6, 4e6, 6), noise=Noise(0.01, 0.01))
+    found = fit_law(law="cross-entropy-power", x=x, values=values, runs=runs, settings=FitSettings(held_out_rungs=0))
+    assert not found.parameters["E"]["identified"]
+    assert found.report["profiles"]["E"]["low"] == 0.0
+    assert found.status == "not-identified"
+
+
+def test_data_that_never_repeat_say_nothing_of_repetition():
+    x, runs, values = curve()
+    unique = np.stack([x, 10 * x], axis=1)
+    found = fit_law(law="repeated-data", x=unique, values=values, runs=runs, settings=FitSettings(held_out_rungs=0, bootstraps=200))
+    assert not found.parameters["R_star"]["identified"]
+    assert found.parameters["R_star"]["high"] is None
+
+
+def test_columns_that_move_together_leave_no_parameter_identified():
+    x, runs, values = curve()
+    together = np.stack([x, np.sqrt(x)], axis=1)  # only alpha + beta / 2 matters
+    found = fit_law(
+        law="zhang-multiplicative", x=together, values=values, runs=runs, settings=FitSettings(held_out_rungs=0, bootstraps=200)
+    )
+    assert found.status == "not-identified"
+    assert "cannot tell some parameters apart" in found.report["verdict"]["text"]
+    assert not any(p["identified"] for p in found.parameters.values())
+
+
+# --- verdicts ---
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(-10, 10), min_size=1, max_size=8), st.integers(0, 1000))
+def test_isotonic_regression_is_pooling_of_violators(values, seed):
+    weights = np.random.default_rng(seed).integers(1, 5, len(values)).astype(float)
+    blocks = []
+    for value, weight in zip(values, weights, strict=True):
+        blocks.append([value, weight, 1])
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            (a, wa, na), (b, wb, nb) = blocks[-2:]
+            blocks[-2:] = [[(a * wa + b * wb) / (wa + wb), wa + wb, na + nb]]
+    expected = np.repeat([b[0] for b in blocks], [b[2] for b in blocks])
+    assert isotonic(np.array([values]), weights)[0] == pytest.approx(expected, abs=1e-9)
+
+
+def p_values(truth, studies, test):
+    random, found = np.random.default_rng(3), []
+    x, runs = np.tile(RUNGS[:6], 3), np.repeat(np.arange(3), 6)
+    for _ in range(studies):
+        values = np.tile(truth, 3) + random.normal(0, 0.02, 3)[runs] + random.normal(0, 0.01, 18)
+        found.append(test(values, x, runs, random))
+    return np.array(found)
+
+
+def monotone(values, x, runs, random):
+    error = pure_error(log_values=values, cells=cells_of(x[:, None]), runs=runs)
+    return monotone_p_value(log_values=values, x=x, runs=runs, error=error, direction=1, generator=random)
+
+
+def test_a_flat_curve_is_called_not_monotone_as_often_as_the_level_says():
+    assert (p_values(np.zeros(6), 400, monotone) < 0.05).mean() == pytest.approx(0.05, abs=0.03)
+
+
+def test_a_rising_curve_is_hardly_ever_called_not_monotone():
+    assert (p_values(np.linspace(0, 0.2, 6), 200, monotone) < 0.05).mean() < 0.01
+
+
+def test_a_curve_that_turns_back_is_found():
+    assert (p_values(np.array([0, 0.1, 0.2, 0.2, 0.15, 0.1]), 100, monotone) < 0.05).mean() > 0.95
+
+
+def test_lack_of_fit_has_its_level_under_the_law_and_power_against_another():
+    design = np.stack([np.ones(18), np.tile(np.arange(6.0), 3)], axis=1)
+    hat = design @ np.linalg.pinv(design)
+
+    def misfit(values, x, runs, random):
+        cells = cells_of(x[:, None])
+        error = pure_error(log_values=values, cells=cells, runs=runs)
+        return lack_of_fit(residuals=values - hat @ values, jacobian=design, cells=cells, runs=runs, error=error)
+
+    assert (p_values(np.arange(6) * 0.1, 400, misfit) < 0.05).mean() == pytest.approx(0.05, abs=0.03)
+    assert (p_values(0.02 * np.arange(6) ** 2, 100, misfit) < 0.05).mean() > 0.95
+
+
+def test_a_law_that_the_points_contradict_is_rejected():
+    x, runs, values = curve("score-log", (-6.9, 0.9, 1.6), Noise(0.005, 0.005))
+    bent = values * np.where(x > 5e7, 0.6, 1.0)
+    found = fit_law(law="score-log", x=x, values=bent, runs=runs, settings=FitSettings(held_out_rungs=0, bootstraps=200))
+    assert found.status == "rejected"
+    assert found.report["verdict"]["law_holds"] is False
