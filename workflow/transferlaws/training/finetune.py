@@ -4,15 +4,13 @@ import argparse
 import json
 import math
 import shutil
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from transferlaws.errors import UserError
-from transferlaws.files import canonical_json, check_sha256, exclusive, read_json, sha256, write_json
+from transferlaws.files import check_sha256, exclusive, read_json, sha256, write_json
 from transferlaws.model.checkpoint import load_checkpoint, save_checkpoint
 from transferlaws.model.settings import ModelSettings
 from transferlaws.model.transformer import Transformer
@@ -21,6 +19,7 @@ from transferlaws.tokens.batches import epoch_batches, nested_subset
 from transferlaws.tokens.vocabulary import Vocabulary
 from transferlaws.training.examples import Examples, open_examples
 from transferlaws.training.lockstep import Lockstep, Replica
+from transferlaws.training.log import Log, write_lines
 from transferlaws.training.settings import FinetuningSettings
 from transferlaws.training.state import Checkpointer, key, load_state, save_state
 from transferlaws.training.step import choose_device, compute_type
@@ -146,10 +145,10 @@ class Curve:
         seeds = {start["seed"]: self.train_sets[start["seed"]] for start in starts}
         lockstep = Lockstep(model, replicas, seeds, self.dev, self.settings, self.batches)
         path = self.running / f"{key(starts=[self._finished(start).name for start in starts])}.safetensors"
-        loaded, log = load_state(path), []
+        loaded, log = load_state(path), Log(f"{self.arguments.mixture} {self.arguments.task} {self.arguments.size}")
         if loaded is not None:
             lockstep.restore(*loaded)
-            log = loaded[1]["log"]
+            log.lines = loaded[1]["log"]
         label = f"finetune {self.arguments.mixture} {self.arguments.task} {self.arguments.size} group {position}"
         with (
             Progress(label, lockstep.total * len(replicas), "steps") as progress,
@@ -161,13 +160,13 @@ class Curve:
             def after_step(evaluated: bool) -> None:
                 progress.update(len(lockstep.active))
                 if evaluated:
-                    log.extend(_records(lockstep, progress))
+                    _record(log, lockstep, progress)
                 if saves.due():
-                    save_state(path, lockstep.tensors(), lockstep.plain() | {"log": log})
+                    save_state(path, lockstep.tensors(), lockstep.plain() | {"log": log.lines})
                     saves.stop_if_asked()
 
             lockstep.run(after_step)
-        self._keep(lockstep, starts, log)
+        self._keep(lockstep, starts, log.lines)
         path.unlink(missing_ok=True)
 
     def _keep(self, lockstep: Lockstep, starts: list[dict], log: list[dict]) -> None:
@@ -236,7 +235,7 @@ class Curve:
                 "path": path,
             }
             rows.append(row | {"pretraining": start["pretraining"]})
-        (output / "log.jsonl").write_text("".join(canonical_json(line) + "\n" for line in log), encoding="utf-8")
+        write_lines(output / "log.jsonl", log)
         write_json(
             output / "curve.json",
             {
@@ -253,17 +252,17 @@ class Curve:
         )
 
 
-def _records(lockstep: Lockstep, progress: Progress) -> Iterator[dict]:
+def _record(log: Log, lockstep: Lockstep, progress: Progress) -> None:
     """A log line for every replica that was just evaluated."""
     many = len(lockstep.settings.learning_rates)
     for index, replica in enumerate(lockstep.replicas):
         if replica.steps == lockstep.number:
-            yield {
+            line = {
                 "start": index // many,  # which of the group's (seed, rung)
                 "learning_rate": replica.learning_rate,
                 "step": replica.steps,
                 "status": replica.status,
                 "dev_cross_entropy": replica.last if math.isfinite(replica.last) else None,
                 "replica_steps_per_second": progress.rate,
-                "time": time.time(),
             }
+            log.add(replica.steps, line, f"seed {replica.seed} rung {replica.pretraining_tokens} rate {replica.learning_rate}")

@@ -7,13 +7,12 @@ it appears on. Sentinels, end-of-sequence marks and padding are not counted. A r
 import argparse
 import json
 import shutil
-import time
 from pathlib import Path
 
 import torch
 
 from transferlaws.errors import UserError
-from transferlaws.files import canonical_json, exclusive, sha256, write_json
+from transferlaws.files import exclusive, sha256, write_json
 from transferlaws.model.checkpoint import save_checkpoint
 from transferlaws.model.settings import ModelSettings
 from transferlaws.model.transformer import Transformer
@@ -23,6 +22,7 @@ from transferlaws.tokens.batches import MixtureStream, TextBatch, validation_bat
 from transferlaws.tokens.objectives import Example, corrupt, longest
 from transferlaws.tokens.shards import TokenCorpus
 from transferlaws.tokens.vocabulary import Vocabulary
+from transferlaws.training.log import Log, Utilisation, write_lines
 from transferlaws.training.optimisers import Optimiser
 from transferlaws.training.schedules import decay_factor, trunk_factor
 from transferlaws.training.settings import PretrainingSettings
@@ -103,7 +103,8 @@ class Trajectory:
         self.finite = torch.ones(1, dtype=torch.bool, device=self.device)
         self.counts = {"steps": 0, "tokens": 0, "positions": 0, "flops": 0.0}
         self.rungs: list[dict] = []
-        self.log: list[dict] = []
+        self.log = Log(f"{arguments.name_model} {arguments.name_mixture} seed_{arguments.seed}")
+        self.utilisation = Utilisation(self.device)
         depends = {name: sha256(Path(folder) / "index.json") for name, folder in zip(corpora, arguments.tokens, strict=True)}
         self.state = Path(arguments.state) / key(
             tokens=depends,
@@ -120,13 +121,13 @@ class Trajectory:
         label = f"pretrain {self.arguments.name_mixture} seed {self.arguments.seed}"
         with Progress(label, self.ladder[-1], "tokens") as progress, Checkpointer(self.settings.state_seconds) as saves:
             progress.resume(self.counts["tokens"])
-            while self.counts["tokens"] < self.ladder[-1]:
+            while not {rung["pretraining_tokens"] for rung in self.rungs}.issuperset(self.ladder):
                 before = self.counts["tokens"]
                 loss = self._take(
                     self.stream.next(), trunk_factor(self.settings.schedule, self.counts["steps"] + 1, self.settings.warmup_steps)
                 )
                 progress.update(self.counts["tokens"] - before, self._note(loss, progress))
-                self._reach_rungs()
+                self._reach_rungs(saves)
                 if saves.due():
                     self._save()
                     saves.stop_if_asked()
@@ -180,8 +181,9 @@ class Trajectory:
             return ""
         self._check_finite()
         value = float(loss)
-        self.log.append({**self.counts, "loss": value, "tokens_per_second": progress.rate, "time": time.time()})
-        return f"loss {value:.3f}"
+        share = self.utilisation.since(self.counts["flops"])
+        self.log.add(self.counts["tokens"], {**self.counts, "loss": value, "tokens_per_second": progress.rate, "mfu": share})
+        return f"loss {value:.3f}" + (f", MFU {share:.1%}" if share else "")
 
     def upstream_cross_entropy(self) -> float:
         """Validation loss of the objective, nats a target token; the masks are the same for every trajectory."""
@@ -192,24 +194,26 @@ class Trajectory:
             tokens += int((example.target != 0).sum())
         return nats / tokens
 
-    def _reach_rungs(self) -> None:
+    def _reach_rungs(self, saves: Checkpointer) -> None:
         share = self.settings.anneal_share
         for rung in self.ladder:
             reached = any(done["pretraining_tokens"] == rung for done in self.rungs)
             if reached or self.counts["tokens"] < rung * (1 - share):
                 continue
             if share:
-                self._branch(rung)
+                self._branch(rung, saves)
             else:
                 self._keep(rung, annealed=False)
 
-    def _branch(self, rung: int) -> None:
-        """Leave the trunk, decay to 0 until `rung` tokens, keep the rung, return to the trunk."""
+    def _branch(self, rung: int, saves: Checkpointer) -> None:
+        """Leave the trunk, decay to 0 until `rung` tokens, keep the rung, return. A branch cut short is taken again."""
+        self._save()
         trunk = {name: tensor.detach().clone() for name, tensor in self._tensors().items()}
         counts, stream = dict(self.counts), self.stream.state()
         start, peak = self.counts["tokens"], trunk_factor(self.settings.schedule, self.counts["steps"], self.settings.warmup_steps)
         while self.counts["tokens"] < rung:
             self._take(self.stream.next(), peak * decay_factor((self.counts["tokens"] - start) / max(rung - start, 1)))
+            saves.stop_if_asked()
         self._keep(rung, annealed=True)
         self._load(trunk)
         self.counts = counts
@@ -245,7 +249,7 @@ class Trajectory:
             tensor.copy_(tensors[name])
 
     def _save(self) -> None:
-        plain = {"counts": self.counts, "rungs": self.rungs, "stream": self.stream.state(), "log": self.log}
+        plain = {"counts": self.counts, "rungs": self.rungs, "stream": self.stream.state(), "log": self.log.lines}
         save_state(self.state / "state.safetensors", self._tensors(), plain)
 
     def _restore(self) -> None:
@@ -255,12 +259,13 @@ class Trajectory:
         tensors, plain = loaded
         done = {rung["pretraining_tokens"] for rung in plain["rungs"]}
         share = self.settings.anneal_share
-        missed = [rung for rung in self.ladder if rung not in done and plain["counts"]["tokens"] > rung * (1 - share)]
+        passed = plain["counts"]["tokens"]
+        missed = [rung for rung in self.ladder if rung not in done and passed > rung * (1 - share) and passed > 0]
         whole = all(_is(self.state / rung["path"] / "model.safetensors", rung["sha256"]) for rung in plain["rungs"])
         if missed or not whole:  # a rung was put below the end of the ladder, or lost: start again
             return
         self._load(tensors)
-        self.counts, self.rungs, self.log = plain["counts"], plain["rungs"], plain["log"]
+        self.counts, self.rungs, self.log.lines = plain["counts"], plain["rungs"], plain["log"]
         self.stream.restore(plain["stream"])
 
     def _write(self) -> None:
@@ -270,7 +275,7 @@ class Trajectory:
             (output / rung["path"]).mkdir(parents=True, exist_ok=True)
             for file in ("config.json", "model.safetensors"):
                 shutil.copyfile(self.state / rung["path"] / file, output / rung["path"] / file)
-        (output / "log.jsonl").write_text("".join(canonical_json(line) + "\n" for line in self.log), encoding="utf-8")
+        write_lines(output / "log.jsonl", self.log.lines)
         write_json(
             output / "trajectory.json",
             {
