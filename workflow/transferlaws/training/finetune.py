@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from transferlaws.model.transformer import Transformer
 from transferlaws.progress import Progress
 from transferlaws.tokens.batches import epoch_batches, nested_subset
 from transferlaws.tokens.vocabulary import Vocabulary
+from transferlaws.training.distributed import World
 from transferlaws.training.examples import Examples, open_examples
 from transferlaws.training.lockstep import Lockstep, Replica
 from transferlaws.training.log import Log, write_lines
@@ -49,7 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Fine-tune what is not finished yet, then write the outputs."""
     curve = Curve(arguments)
-    with exclusive(curve.running / "lock"):
+    with exclusive(curve.running / "lock") if curve.world.first else nullcontext():
+        curve.world.wait()
         curve.train()
 
 
@@ -62,7 +65,8 @@ class Curve:
         self.shape = ModelSettings.model_validate_json(arguments.model)
         self.vocabulary = Vocabulary.load(arguments.vocabulary)
         self.seeds: list[int] = json.loads(arguments.seeds)
-        self.device = choose_device()
+        self.world = World.join(choose_device())
+        self.device = self.world.device
         self.starts = self._starts()
         self.state = Path(arguments.state)
         names = {name: getattr(arguments, name) for name in ("name_model", "mixture", "task", "size")}
@@ -123,13 +127,16 @@ class Curve:
         )
 
     def train(self) -> None:
-        """Train the starts that no earlier run has finished, group by group."""
+        """Train the starts that no earlier run has finished, group by group; under torchrun, each process takes a share of them."""
         pending = [start for start in self.starts if not (self._finished(start) / "result.json").is_file()]
+        pending = pending[self.world.rank :: self.world.size]
         size = self.settings.group or (CPU_GROUP if self.device.type == "cpu" else len(pending) * len(self.settings.learning_rates))
         many = max(size // len(self.settings.learning_rates), 1)
         for first in range(0, len(pending), many):
             self._train_group(pending[first : first + many], f"{first // many + 1}/{-(-len(pending) // many)}")
-        self._write()
+        self.world.wait()
+        if self.world.first:
+            self._write()
 
     def _train_group(self, starts: list[dict], position: str) -> None:
         rates = self.settings.learning_rates
