@@ -39,6 +39,7 @@ rule all:
 
 # The report needs a finished run, so it is no rule: it is made when all is there.
 onsuccess:
+    records.keep(plan.root)
     if all(Path(target).exists() for target in plan.targets()):
         merged = Path(plan.state) / "report-config.json"
         merged.parent.mkdir(exist_ok=True)
@@ -47,3 +48,7 @@ onsuccess:
             "snakemake --report {plan.root:q}/report.html --snakefile {workflow.main_snakefile:q} --configfile {merged:q}"
             " > {plan.logs:q}/report.log 2>&1 && echo report: {plan.root:q}/report.html"
         )
+
+
+onerror:
+    records.keep(plan.root)

@@ -1,4 +1,16 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))  # tests/tiny.py
+
+
+@pytest.fixture(scope="session")
+def finished_tiny(tmp_path_factory):
+    """A checkout in which the tiny study has run to the end. To be read or copied, not changed."""
+    from tiny import checkout, snakemake
+
+    folder = checkout(tmp_path_factory.mktemp("tiny"))
+    snakemake(folder)
+    return folder

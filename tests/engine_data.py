@@ -81,7 +81,7 @@ def build(root: Path) -> Path:
             for i, (s, t) in enumerate(zip(lines, targets[split], strict=True))
         ]
         (folder / f"{split}.jsonl.zst").write_bytes(zstandard.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
-    write_json(
-        folder / "report.json", {"name": "aa-bb", "kind": "bitext", "contamination": {"aa-bb.dev": {"documents": 1, "grams": 1}}}
-    )
+    files = {f"{split}.jsonl.zst": sha256(folder / f"{split}.jsonl.zst") for split in pairs}
+    contamination = {"aa-bb.dev": {"documents": 1, "grams": 1}}
+    write_json(folder / "report.json", {"name": "aa-bb", "kind": "bitext", "contamination": contamination, "files": files})
     return root

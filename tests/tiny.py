@@ -99,7 +99,7 @@ def snakemake(folder: Path, *arguments: str, check: bool = True, **options: obje
     """Run the tiny study's workflow in `folder`."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment.pop("PYTHONPATH", None)
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "tiny.yaml", *arguments]
+    command = [sys.executable, "-m", "snakemake", "--configfile", "tiny.yaml", "--cores", "2", *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True, check=False, **options)
     if check and done.returncode:
         logs = "".join(

@@ -4,16 +4,15 @@ import json
 
 import pandas as pd
 import pytest
+
 from tiny import checkout, snakemake
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = checkout(tmp_path_factory.mktemp("tiny"))
-    snakemake(folder)
-    return folder
+@pytest.fixture
+def folder(finished_tiny):
+    return finished_tiny
 
 
 def test_the_table_holds_every_measurement_once(folder):

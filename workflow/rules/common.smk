@@ -1,6 +1,7 @@
 import yaml
 from snakemake.exceptions import WorkflowError
 
+from transferlaws import records
 from transferlaws.config import overlay
 from transferlaws.errors import UserError
 from transferlaws.fingerprint import fingerprint
@@ -20,6 +21,8 @@ except UserError as error:
 os.environ["TRANSFERLAWS_STUDY"] = plan.resolved()
 
 costs = Costs(plan)
+if workflow.is_main_process:
+    records.restore(plan.root)
 
 
 wildcard_constraints:

@@ -95,6 +95,26 @@ def check_sha256(path: str | Path, expected: str, recorded_in: str | Path) -> No
         )
 
 
+SUMS = "SHA256SUMS"
+
+
+def write_sums(*paths: str | Path) -> None:
+    """Record the checksums of files of one folder in its `SHA256SUMS`, which `sha256sum --check` reads too."""
+    (folder,) = {Path(path).parent for path in paths}
+    with atomic(folder / SUMS) as temporary:
+        temporary.write_text("".join(f"{sha256(path)}  {Path(path).name}\n" for path in paths), encoding="utf-8")
+
+
+def check_sums(path: str | Path) -> None:
+    """Raise `ChecksumError` if the `SHA256SUMS` beside a file lists another checksum for it; a file that is not listed passes."""
+    sums = Path(path).parent / SUMS
+    if sums.is_file():
+        for line in sums.read_text(encoding="utf-8").splitlines():
+            expected, _, name = line.partition("  ")
+            if name == Path(path).name:
+                check_sha256(path, expected, sums)
+
+
 def canonical_json(value: object) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -212,8 +212,9 @@ class Plan:
         return canonical_json(self.study.model_dump(mode="json"))
 
     def identity(self) -> str:
-        """A hash of the resolved study."""
-        return hashlib.sha256(self.resolved().encode()).hexdigest()[:16]
+        """A hash of the resolved study; where its files lie is no part of it."""
+        what = self.study.model_dump(mode="json", exclude={"results", "cache"})
+        return hashlib.sha256(canonical_json(what).encode()).hexdigest()[:16]
 
 
 def folders(manifests: object) -> list[str]:

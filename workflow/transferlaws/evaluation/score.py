@@ -12,7 +12,7 @@ import zstandard
 from transferlaws.errors import UserError
 from transferlaws.evaluation.metrics import Scorer
 from transferlaws.evaluation.settings import ScoreSettings
-from transferlaws.files import atomic, check_sha256, read_json, sha256
+from transferlaws.files import atomic, check_sha256, read_json, write_sums
 from transferlaws.progress import Progress
 
 COLUMNS = [
@@ -84,6 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
         table.to_csv(temporary, index=False)  # floats at full precision
     with atomic(arguments.sentences) as temporary:
         pd.concat(sentences, ignore_index=True).to_parquet(temporary, index=False)
+    write_sums(arguments.output, arguments.sentences)
 
 
 class Task:
@@ -96,7 +97,8 @@ class Task:
         self.settings = settings
         self._scorers: dict[int, Scorer] = {}
         path = self.folder / ("test.jsonl.zst" if self.report["kind"] == "bitext" else "documents.jsonl.zst")
-        self.sha256 = sha256(path)
+        self.sha256 = self.report["files"][path.name]
+        check_sha256(path, self.sha256, self.folder / "report.json")
         self.sources, self.references = [], []
         if self.report["kind"] == "bitext":
             with open(path, "rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as stream:

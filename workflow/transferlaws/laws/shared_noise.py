@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from transferlaws.errors import UserError
+from transferlaws.files import check_sums
 from transferlaws.laws.form import Array
 from transferlaws.laws.table import KEY
 
@@ -50,6 +51,7 @@ def with_sentences(table: pd.DataFrame, path: str | Path) -> pd.DataFrame:
     `path` is sentences.parquet: one row per (measurement, test sentence) with nll, tokens, and counts of BLEU and chrF. The shared
     part is the noise of each measurement times the square root of the mean correlation between measurements of its task.
     """
+    check_sums(path)
     try:
         sentences = pd.read_parquet(path)
     except FileNotFoundError:

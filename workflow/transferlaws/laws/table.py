@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from transferlaws.errors import UserError
+from transferlaws.files import check_sums
 from transferlaws.laws.registry import Law
 from transferlaws.laws.settings import FitSettings
 
@@ -45,6 +46,7 @@ def read_measurements(path: str | Path) -> pd.DataFrame:
     Raises `UserError` naming the row and column of a missing column, an empty or non-numeric key, a negative or infinite number,
     and of rows that measure the same thing twice.
     """
+    check_sums(path)
     try:
         table = pd.read_csv(path)
         # names are text as they stand: a mixture may be called NA or 1

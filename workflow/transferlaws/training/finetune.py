@@ -126,9 +126,17 @@ class Curve:
             )
         )
 
+    def _is_finished(self, start: dict) -> bool:
+        """Whether an earlier run left a whole result; one that was damaged since is trained again."""
+        folder = self._finished(start)
+        if not (folder / "result.json").is_file():
+            return False
+        weights, result = folder / "model.safetensors", read_json(folder / "result.json")
+        return weights.is_file() and sha256(weights) == result["sha256"]
+
     def train(self) -> None:
         """Train the starts that no earlier run has finished, group by group; under torchrun, each process takes a share of them."""
-        pending = [start for start in self.starts if not (self._finished(start) / "result.json").is_file()]
+        pending = [start for start in self.starts if not self._is_finished(start)]
         pending = pending[self.world.rank :: self.world.size]
         size = self.settings.group or (CPU_GROUP if self.device.type == "cpu" else len(pending) * len(self.settings.learning_rates))
         many = max(size // len(self.settings.learning_rates), 1)
