@@ -10,6 +10,7 @@ import torch
 from engine_common import SHAPES, VOCABULARY, Results, device, full_pairs, matrix_rate, seconds_a_call, synchronise
 from engine_curve import BATCH, LENGTH, RUNGS, lockstep
 
+from transferlaws.model import transformer
 from transferlaws.model.settings import ModelSettings
 from transferlaws.model.transformer import Transformer
 from transferlaws.training.optimisers import Optimiser
@@ -44,7 +45,8 @@ def small(size: int, results: Results, rate: float) -> None:
     profile(run._step, f"d{size}", results)
 
 
-def large(batch: int, results: Results, rate: float) -> None:
+def large(batch: int, results: Results, rate: float, fused_from: int) -> None:
+    transformer.FUSED_FROM = fused_from
     model = Transformer(LARGE, LARGE_VOCABULARY)
     model.to(device())
     for name, parameter in model.named_parameters():  # drawn on the device: the seeded draw on the host takes a while
@@ -61,11 +63,13 @@ def large(batch: int, results: Results, rate: float) -> None:
 
     time = seconds_a_call(call, 8, 3)
     flops = LARGE.flops(LARGE_LENGTH, LARGE_LENGTH, batch, LARGE_VOCABULARY)
-    label = f"T5-770M, batch {batch} x (512+512), in {step.parts} part(s)"
+    kernel = "fused" if fused_from <= LARGE_LENGTH else "plain"
+    label = f"T5-770M, {kernel} attention, batch {batch} x (512+512), in {step.parts} part(s)"
     results.add(f"MFU, {label}", 100 * flops / time / rate, "%", 100.0, flops / time / rate)
     if torch.cuda.is_available():
         results.add(f"peak memory, {label}", torch.cuda.max_memory_allocated() / 2**30, "GiB")
-    profile(call, "T5-770M", results)
+        torch.cuda.reset_peak_memory_stats()
+    profile(call, f"T5-770M_{kernel}", results)
 
 
 def main() -> None:
@@ -76,8 +80,9 @@ def main() -> None:
     results = Results("engine_mfu", arguments.seconds)
     rate = matrix_rate()
     results.add("bf16 matrix rate, 8192 x 8192", rate / 1e12, "TFLOP/s")
-    with results.part("T5-770M"):
-        large(arguments.batch, results, rate)
+    for fused_from in (10**9, 256):
+        with results.part(f"T5-770M, fused attention from {fused_from}"):
+            large(arguments.batch, results, rate, fused_from)
     for size in (512, 256, 128):
         if results.in_time:
             with results.part(f"d={size}"):

@@ -142,10 +142,10 @@ def run():
     }
     results = []
 
-    def record(figure, value, unit, baseline=None, ratio=None, note=""):
-        results.append(
-            {"figure": figure, "value": value, "unit": unit, "baseline": baseline, "ratio": ratio, "note": note, **about}
-        )
+    def record(figure, value, theirs=None, what=""):
+        baseline = None if theirs is None else f"{theirs:.3g} s: {what}"
+        ratio = None if theirs is None else theirs / value
+        results.append({"figure": figure, "value": value, "unit": "s", "baseline": baseline, "ratio": ratio, **about})
         print(json.dumps(results[-1] | {"device": "", "versions": ""}), file=sys.stderr, flush=True)
 
     x, log_losses = chinchilla_points()
@@ -155,9 +155,9 @@ def run():
     theirs, objective, share = published_method(np.log(x), log_losses)
     assert fit.objective <= objective * (1 + 1e-9)
     record(
-        "Chinchilla fit, 240 points", ours, "s", theirs, theirs / ours,
-        f"baseline: 4,500 x scipy L-BFGS-B, numerical gradient; objective {fit.objective:.9e} against {objective:.9e}; "
-        f"{share:.0%} of its starts end within 0.1 % of its best",
+        "Chinchilla fit, 240 points", ours, theirs,
+        f"4,500 scipy L-BFGS-B, numerical gradient (objective here {fit.objective:.9e}, there {objective:.9e}; "
+        f"{share:.0%} of its starts end within 0.1 % of its best)",
     )  # fmt: skip
     for form, truth, noise, deviation, delta in (
         (CROSS_ENTROPY_POWER, (1.5, 40.0, 0.3), Noise(0.004, 0.004), 0.004, 1e-3),
@@ -168,22 +168,17 @@ def run():
         ours, solution = seconds(refit)
         assert solution.converged.mean() > 0.999
         theirs = one_by_one(form, design, noisy, best.theta, delta)
-        record(f"{BOOTSTRAPS:,} bootstraps of {form.name}, 8 points", ours, "s", theirs, theirs / ours,
-               "baseline: scipy L-BFGS-B one by one, analytic gradient, from 100 refits")  # fmt: skip
+        record(f"{BOOTSTRAPS:,} bootstraps of {form.name}, 8 points", ours, theirs,
+               "scipy L-BFGS-B one by one, analytic gradient, from 100 refits")  # fmt: skip
     design = CHINCHILLA.design(x=x, log_values=log_losses)
     best, noisy, refit = bootstraps(CHINCHILLA, design, centred, 0.01, DELTA)
     ours, _ = seconds(refit, 1)
     theirs = one_by_one(CHINCHILLA, design, noisy, best.theta, DELTA)
-    record(f"{BOOTSTRAPS:,} bootstraps of chinchilla, 240 points", ours, "s", theirs, theirs / ours,
-           "baseline: scipy L-BFGS-B one by one, analytic gradient, from 100 refits")  # fmt: skip
+    record(f"{BOOTSTRAPS:,} bootstraps of chinchilla, 240 points", ours, theirs,
+           "scipy L-BFGS-B one by one, analytic gradient, from 100 refits")  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         total, _ = seconds(lambda: default_study(Path(folder)), 1)
-    record(
-        f"every law of a table like the default study's, {BOOTSTRAPS:,} bootstraps each",
-        total,
-        "s",
-        note="through the command line",
-    )
+    record(f"every law of a table like the default study's, {BOOTSTRAPS:,} bootstraps each, through the command line", total)
     write_json(ROOT / "benchmarks/results/laws.json", results)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import yaml
+
 from tiny import REPOSITORY, checkout
 
 ANSWERS = ("measurements.csv", "laws/*.json")  # what every law, figure and piece of advice rests on, and the fits

@@ -60,6 +60,25 @@ def test_a_flat_score_says_stop(tmp_path):
     assert advice["answers"][0]["answer"] == "stop"
 
 
+def test_a_falling_score_never_says_continue(tmp_path):
+    frame = table(parameters=(9.0, 0.3, 1.0), noise=Noise(0.03, 0.03))
+    frame["bleu"] = np.where(frame.pretraining_tokens > 0, 200 / frame.bleu, frame.bleu)
+    advice, _ = advise(tmp_path, frame, target_pretraining_tokens=1e14)
+    assert advice["answers"][0]["answer"] in ("stop", "other data")
+
+
+def test_where_bleu_is_zero_chrf_decides_and_the_page_says_so(tmp_path):
+    frame = table()
+    frame["chrf"] = 10 + frame.bleu
+    frame.loc[0, "bleu"] = 0.0
+    advice, page = advise(tmp_path, frame)
+    assert advice["answers"][0]["metric"] == "chrf"
+    assert "bleu is 0 in row 2, so chrf decides" in page
+    advice, page = advise(tmp_path, frame, metric="bleu")
+    assert advice["answers"][0]["metric"] == "bleu"
+    assert "leave these rows out" in page
+
+
 def test_a_reachable_target_gives_the_tokens_it_takes(tmp_path):
     target = EQUATIONS["score-log"](np.array([-6.9, 0.9, 1.6]), 2e9)
     advice, _ = advise(tmp_path, table(noise=Noise(0.001, 0.001)), target_score=float(target))

@@ -106,6 +106,27 @@ def test_the_log_law_with_infinite_beta_is_a_power_law():
     assert form.log_prediction(theta, design)[0][0] == pytest.approx(0.3 * design.logs[:, 0])
 
 
+def test_the_share_of_the_gap_is_that_of_the_equation_at_the_reference():
+    form, (truth, x) = LAWS["transfer-gap"].form, TRUTHS["transfer-gap"]
+    log_values = np.log(evaluate(form, np.array(truth), x))
+    design = form.design(x=x, log_values=log_values)
+    fit = fit_point(form=form, design=design, log_values=log_values - design.level, delta=1e-3)
+    found = dict(zip([p.name for p in form.parameters], form.natural(fit.theta[None], design)[0], strict=True))
+    _, gap, coefficient, alpha, beta = truth
+    p, f = design.reference
+    assert found["gap_share_at_reference"] == pytest.approx(gap / (gap + coefficient * p**-alpha), rel=1e-4)
+    assert found["G_at_reference"] == pytest.approx(gap * f**-beta, rel=1e-4)
+
+
+def test_a_falling_log_law_ends_at_a_score_of_zero():
+    form = LAWS["score-log"].form
+    design = form.design(x=D[:, None], log_values=np.zeros(7))
+    falling = np.array([[0.0, -0.2, 1.0]])
+    scores = form.predict(falling, design.at(np.array([[1e9], [1e12]])))[0]
+    assert scores[0] > 0
+    assert scores[1] == 0.0
+
+
 def test_repetition_is_worth_nothing_less_until_data_repeat():
     form = LAWS["repeated-data"].form
     x = np.array([[1e6, 1e8], [1e8, 1e8], [4e8, 1e8], [4e9, 1e8]])

@@ -17,6 +17,7 @@ STAGES = {
     "vocabulary": ("transferlaws.tokens.vocabulary_stage", "corpora -> a sentencepiece model"),
     "tokens": ("transferlaws.tokens.shards_stage", "documents or pairs -> memory-mapped token shards"),
     "pretrain": ("transferlaws.training.pretrain", "a mixture -> a checkpoint per rung"),
+    "adopt": ("transferlaws.training.adopt", "existing checkpoints -> a trajectory, in place of pretraining"),
     "finetune": ("transferlaws.training.finetune", "all rungs, seeds and learning rates of a curve, in lockstep"),
     "evaluate": ("transferlaws.evaluation.evaluate", "fine-tuned states -> token losses and hypotheses"),
     "score": ("transferlaws.evaluation.score", "predictions of every curve -> measurements.csv"),

@@ -201,8 +201,8 @@ COMPARED = ("mixtures", "models", "tasks", "laws", "figures")  # what a study is
 def overlay(base: dict, study: dict) -> dict:
     """A study file laid over `config.yaml`.
 
-    What a study compares (mixtures, models, tasks, laws, figures) replaces the default's whole; corpora and bitexts are added by name;
-    every other section is merged key by key.
+    What a study compares (mixtures, models, tasks, laws, figures) replaces the default's whole; corpora and bitexts are added by
+    name; every other section is merged key by key.
     """
     merged = dict(base)
     for key, value in study.items():

@@ -2,7 +2,8 @@
 
 A pair's split follows from the 64-bit hash of its normalised source alone (of its group, where it has one), so it is the same
 on every machine and stays when data is added. Pairs whose target occurs in a split that counts more (test, dev, train,
-monolingual, in this order) are removed, so that no two splits share a normalised source or target. Each file is in the order of
+monolingual, in this order) are removed, so that no two splits share a normalised source or target. Dev and test sets that a
+source prescribes are kept whole, whatever the rules say, so that scores compare with those of others. Each file is in the order of
 the hashes: any prefix of train is a random sample, and prefixes are nested.
 """
 
@@ -74,10 +75,14 @@ def _distinct(buckets: Buckets, rules: Cleaning, removed: Counter[str]) -> Itera
     near = NearDuplicates(rules.near_duplicates) if rules.near_duplicates else None
     for key, lines in runs(buckets):
         seen: set[str] = set()
-        for pair in (Pair(**json.loads(line)) for line in lines):
+        # what a source prescribes for dev or test comes first, and stays whole
+        for pair in sorted((Pair(**json.loads(line)) for line in lines), key=lambda pair: not pair.split):
             # most keys have one line, and need no normal form
             target = (normalise(pair.target) or pair.target) if len(lines) > 1 else ""
-            if rules.duplicates and target in seen:
+            if pair.split:
+                seen.add(target)
+                yield pair, key
+            elif rules.duplicates and target in seen:
                 removed["duplicates"] += 1
             elif rules.repeated_sources and seen:
                 removed["repeated_sources"] += 1
@@ -93,7 +98,7 @@ def _split(pair: Pair, key: int, settings: BitextSettings) -> str:
         return pair.split
     place = key / 2**64
     for split in ("test", "dev", "monolingual"):
-        share = getattr(settings, split)
+        share = 0.0 if split in settings.prescribed else getattr(settings, split)
         if place < share:
             ours = split == "monolingual" or not settings.test_origins or pair.origin in settings.test_origins
             return split if ours else "train"
@@ -112,7 +117,10 @@ def _separate(name: str, drafts: Path, output: Path, removed: Counter[str]) -> d
         with ItemWriter(output / f"{split}.jsonl.zst") as writer:
             for pair in read_items(drafts / f"{split}.jsonl.zst", Pair):
                 target = key_of(normalise(pair.target) or pair.target)
-                if target in targets:
+                if pair.split:
+                    own.add(target)
+                    writer.write(pair)
+                elif target in targets:
                     removed[f"target_in_other_split_{split}"] += 1
                 elif not check.clean(pair):
                     removed[f"contamination_{split}"] += 1

@@ -52,6 +52,7 @@ class Pair:
 Item = TypeVar("Item", Document, Pair)
 
 
+_DECODE = json.JSONDecoder().decode
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
@@ -71,7 +72,7 @@ def read_items(path: str | Path, kind: type[Item]) -> Iterator[Item]:
         with open(path, "rb") as file, zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as stream:
             for text in io.BufferedReader(stream, 1 << 20):
                 lines += 1
-                yield kind(**json.loads(text))
+                yield kind(**_DECODE(text.decode()))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file. Run the stage that writes it first.") from None
     except (zstandard.ZstdError, UnicodeDecodeError, ValueError, TypeError) as error:

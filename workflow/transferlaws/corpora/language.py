@@ -4,11 +4,12 @@ from functools import cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-# Of 7,500 sentences of known language (Tatoeba, product documentation, Wikipedia; en, ro) this rejects one; of shorter texts
-# or with less confidence it would reject hundreds.
+# With these limits none of 16,000 sentences of English, German, French and Romanian (Tatoeba, novels, laws) was rejected wrongly;
+# two were, rightly: French in a German and a Romanian novel. A whole sentence in another language is caught in 51 (short English)
+# to 97 of 100 cases. More than 100 characters cost time and change nothing.
 FEWEST_WORDS = 5
 CONFIDENCE = 0.9
-_LONGEST = 1000  # characters looked at
+LOOKED_AT = 100  # characters, from the middle
 
 
 @cache
@@ -23,5 +24,6 @@ def in_other_language(text: str, language: str) -> bool:
     """
     if text.count(" ") < FEWEST_WORDS - 1 or language not in _identifier().labels:
         return False
-    label, confidence = _identifier().classify(text[:_LONGEST])
+    start = max(0, (len(text) - LOOKED_AT) // 2)
+    label, confidence = _identifier().classify(text[start : start + LOOKED_AT])
     return label != language and confidence >= CONFIDENCE

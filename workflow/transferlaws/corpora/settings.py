@@ -95,6 +95,12 @@ class _Bitext(Settings):
             raise ValueError(f"languages are both '{self.languages[0]}': a bitext has two")
         return self
 
+    @property
+    def prescribed(self) -> set[str]:
+        """The splits that the source itself gives, so that no share of the other pairs is taken for them."""
+        given = {"dev": ("dev_paths", "dev_split"), "test": ("test_paths", "test_split")}
+        return {split for split, names in given.items() if any(getattr(self, name, None) for name in names)}
+
 
 class _Licensed(Settings):
     licence: str = Field("not stated", description="Licence of the text, recorded in the results.")
@@ -153,7 +159,7 @@ class FilesBitext(_Pairs, _Licensed, _Bitext):
     """Your own sentence pairs."""
 
     source: Literal["files"] = Field(description="Files by path or glob.")
-    paths: list[str] = Field(
+    paths: list[TrainingPath] = Field(
         min_length=1, description="Paths or globs: .tsv, .jsonl, .parquet, .tmx, .po, .mo, or lines of the source."
     )
     target_paths: list[TrainingPath] = Field(

@@ -91,10 +91,11 @@ class Beams:
     def extend(self, logits: Tensor, position: int, penalty: float) -> Tensor:
         """Add a token, given logits (R, N × beam, V); returns for each running hypothesis the row it grew from, (R, N × beam)."""
         replicas, count, beam = self.scores.shape
-        vocabulary = logits.shape[-1]
-        candidates = torch.log_softmax(logits.float(), -1).view(replicas, count, beam, vocabulary) + self.scores.unsqueeze(-1)
-        top, places = candidates.flatten(2).topk(2 * beam, dim=-1)  # (R, N, 2 × beam)
-        parents, words = places // vocabulary, places % vocabulary
+        # the best 2 × beam of a source are among the best 2 × beam of each of its hypotheses
+        values, words = logits.topk(min(2 * beam, logits.shape[-1]), dim=-1)
+        values = (values.float() - torch.logsumexp(logits.float(), -1, keepdim=True)).view(replicas, count, beam, -1)
+        top, places = (values + self.scores.unsqueeze(-1)).flatten(2).topk(2 * beam, dim=-1)  # (R, N, 2 × beam)
+        parents, words = places // values.shape[-1], words.view(replicas, count, -1).gather(-1, places)
         grown = torch.take_along_dim(self.running, parents.unsqueeze(-1), dim=2)
         grown[..., position] = words
         ends = (words == EOS) | (position == self.length - 1)

@@ -173,9 +173,12 @@ def _scores(test: pd.DataFrame, task: Task) -> tuple[dict, dict]:
 def _pretraining(replica: dict) -> dict:
     rung = replica["pretraining"] or {}
     row = {"seed": replica["seed"], "pretraining_tokens": replica["pretraining_tokens"]}
-    row |= {f"pretraining_{name}": rung.get(name, 0) for name in ("steps", "positions", "characters", "unique_tokens", "flops")}
-    row["pretraining_epochs"] = max(rung["epochs"].values()) if rung.get("epochs") else 0.0
-    row["annealed"] = rung.get("annealed", False)
+    unknown = None if rung else 0  # an adopted checkpoint does not say how it was made
+    row |= {
+        f"pretraining_{name}": rung.get(name, unknown) for name in ("steps", "positions", "characters", "unique_tokens", "flops")
+    }
+    row["pretraining_epochs"] = max(rung["epochs"].values()) if rung.get("epochs") else unknown
+    row["annealed"] = rung.get("annealed", None if rung else False)
     row["upstream_cross_entropy"] = rung.get("upstream_cross_entropy", np.nan)
     return row
 

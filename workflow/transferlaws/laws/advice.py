@@ -123,9 +123,6 @@ def _forecast(
     settings, level = context.settings, context.settings.confidence
     target = context.target(last)
     here, there = candidate.predict(last), candidate.predict(target)
-    if any(number is not None and not np.isfinite(number) for number in there.json(level).values()):
-        text = f"{value} No forecast: at D_p = {tokens_text(target)} the law leaves its domain, or its interval does."
-        return _decision("undecided", None, text, None)
     gain = context.better(there, here)
     over_scratch = context.better(there, scratch) if scratch else None
     chance = gain.probability_above(settings.worthwhile)

@@ -63,15 +63,33 @@ def run(arguments: argparse.Namespace) -> None:
         temporary.write_text(page(advice), encoding="utf-8")
 
 
-def _metric(table: pd.DataFrame, settings: AdviceSettings) -> tuple[str, str, int]:
-    """The metric that decides for a task's rows, the law that forecasts it, and +1 where more is better."""
-    metric = settings.metric or next((m for m in (*SCORES, "cross_entropy") if m in table.columns and table[m].notna().any()), None)
+def _metric(table: pd.DataFrame, settings: AdviceSettings) -> tuple[str, list[str]]:
+    """The metric that decides for a task's rows, and what must be said about the choice.
+
+    Without a metric in the settings it is the first score of the table that is positive in every row, because a score of 0 has no
+    logarithm and a mean without the zeros would flatter.
+    """
+    task = table.task.iloc[0]
+    if "status" in table.columns:
+        table = table[table.status.astype(str) != "diverged"]
+    present = [m for m in (*SCORES, "cross_entropy") if m in table.columns and table[m].notna().any()]
+    zeros = {m: table.row[table[m] <= 0].tolist() for m in present}
+    metric = settings.metric or next((m for m in present if not zeros[m]), next(iter(present), None))
     if metric is None or metric not in table.columns or not table[metric].notna().any():
         wanted = metric or " or ".join((*SCORES, "cross_entropy"))
-        raise UserError(f"metric: task {table.task.iloc[0]} has no value of {wanted} to decide by. Set the advice's metric.")
+        raise UserError(f"metric: task {task} has no value of {wanted} to decide by. Set the advice's metric.")
     if metric not in SCORES and metric not in LOSSES:
         raise UserError(f"metric: {metric!r} is neither a score ({', '.join(SCORES)}) nor a loss ({', '.join(LOSSES)}).")
-    return metric, "score-log" if metric in SCORES else "cross-entropy-power", 1 if metric in SCORES else -1
+    notes = [
+        f"{task}: {m} is 0 in row {_some(zeros[m])}, so {metric} decides" for m in present[: present.index(metric)] if zeros[m]
+    ]
+    if zeros.get(metric):
+        notes.append(f"{task}: {metric} is 0 in row {_some(zeros[metric])}; means leave these rows out and flatter")
+    return metric, notes
+
+
+def _some(rows: list[int]) -> str:
+    return ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
 
 
 def _fitted(table: pd.DataFrame, document: dict, metric: str | None = None) -> list[tuple[Fitted, dict]]:
@@ -88,9 +106,11 @@ def _fitted(table: pd.DataFrame, document: dict, metric: str | None = None) -> l
 
 
 def _answers(table: pd.DataFrame, documents: dict, settings: AdviceSettings) -> dict:
-    answers, comparisons = [], []
+    answers, comparisons, notes = [], [], []
     for task, rows in table.groupby("task"):
-        metric, name, direction = _metric(rows, settings)
+        metric, said = _metric(rows, settings)
+        notes += said
+        name, direction = ("score-log", 1) if metric in SCORES else ("cross-entropy-power", -1)
         candidates = [c for c in _candidates(table, documents, name, metric) if c.key["task"] == task]
         for model in sorted({c.key["model"] for c in candidates}):
             own = [c for c in candidates if c.key["model"] == model]
@@ -99,7 +119,7 @@ def _answers(table: pd.DataFrame, documents: dict, settings: AdviceSettings) -> 
                 rivals = [c for c in own if c.key["finetuning_size"] == size and context.rungs(c.key["mixture"], size)]
                 answers += [answer(candidate, rivals, context) for candidate in rivals]
                 comparisons += [{"task": task, "model": model, **pair} for pair in compare(context, size)]
-    return {"answers": answers, "comparisons": comparisons}
+    return {"notes": notes, "answers": answers, "comparisons": comparisons}
 
 
 def _candidates(table: pd.DataFrame, documents: dict, name: str, metric: str) -> list[Candidate]:

@@ -12,6 +12,7 @@ def page(advice: dict) -> str:
         f"A gain of {settings['worthwhile']:g} in the deciding metric is called worthwhile; intervals, and what is sure, are at "
         f"{settings['confidence']:.0%}."
     )
+    lines += ["", *(f"- {note}." for note in advice["notes"])] if advice["notes"] else []
     for task, model, size, unit in _curves(advice["answers"]):
         lines += ["", f"## {task}, {model}, {size:g} {unit}", ""]
         own = [a for a in advice["answers"] if (a["task"], a["model"], a["finetuning_size"]) == (task, model, size)]

@@ -148,19 +148,34 @@ CROSS_ENTROPY_POWER = Posynomial(
     exponents=("alpha",),
     minimum_distinct=(3,),
 )
-TRANSFER_GAP = Posynomial(
-    name="transfer-gap",
-    equation="L(D_p, D_f) = (A * D_p^-alpha + G) * D_f^-beta + E",
-    source="Barnett 2024 (arXiv 2408.16947)",
-    columns=("pretraining_tokens", "finetuning_size"),
-    terms=(
-        Term("E", "nats/token"),
-        Term("G", "nats/token * finetuning_unit^beta", ((1, 1),)),
-        Term("A", "nats/token * tokens^alpha * finetuning_unit^beta", ((0, 0), (1, 1))),
-    ),
-    exponents=("alpha", "beta"),
-    minimum_distinct=(3, 3),
-)
+
+
+class TransferGap(Posynomial):
+    """Barnett's law, with the share of the reducible loss at the reference that no pretraining removes, G / (A p^-alpha + G)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            name="transfer-gap",
+            equation="L(D_p, D_f) = (A * D_p^-alpha + G) * D_f^-beta + E",
+            source="Barnett 2024 (arXiv 2408.16947)",
+            columns=("pretraining_tokens", "finetuning_size"),
+            terms=(
+                Term("E", "nats/token"),
+                Term("G", "nats/token * finetuning_unit^beta", ((1, 1),)),
+                Term("A", "nats/token * tokens^alpha * finetuning_unit^beta", ((0, 0), (1, 1))),
+            ),
+            exponents=("alpha", "beta"),
+            minimum_distinct=(3, 3),
+        )
+        self.parameters += (Parameter("gap_share_at_reference", "1", lower=0.0, upper=1.0, derived=True),)
+
+    def natural(self, theta: Array, design: Design) -> Array:  # noqa: D102
+        reducible = theta[:, 1] + theta[:, 2]
+        share = np.divide(theta[:, 1], reducible, out=np.zeros(len(theta)), where=reducible > 0)
+        return np.column_stack([super().natural(theta, design), share])
+
+
+TRANSFER_GAP = TransferGap()
 ZHANG_MULTIPLICATIVE = Posynomial(
     name="zhang-multiplicative",
     equation="L(X, D_f) = A * X^-alpha * D_f^-beta + E",

@@ -229,7 +229,8 @@ def _held_out(result: Fitted, *, law: Law, settings: FitSettings) -> dict | None
         return None
     design = curve.design.at(held.x)
     prediction = form.predict(curve.fit.theta[None], design)[0]
-    residuals = np.log(held.values / prediction)
+    with np.errstate(divide="ignore"):
+        residuals = np.log(held.values / prediction)
     spread = np.log(held.values) - np.log(held.values).mean()
     several = len(np.unique(held.x, axis=0)) > 1
     inside = None
@@ -241,8 +242,8 @@ def _held_out(result: Fitted, *, law: Law, settings: FitSettings) -> dict | None
             count=len(result.draws.thetas),
             generator=generator(settings.seed, "held-out", form.name, curve.group.metric, sorted(curve.group.key.items())),
         )
-        low, high = interval(np.log(form.predict(result.draws.thetas, design)) + noise, settings.level)
-        inside = float(((low <= np.log(held.values)) & (np.log(held.values) <= high)).mean())
+        low, high = interval(form.predict(result.draws.thetas, design) * np.exp(noise), settings.level)
+        inside = float(((low <= held.values) & (held.values <= high)).mean())
     return {
         "points": len(held.values),
         # outside the law's domain (a falling score) it predicts nothing: null, not a number

@@ -45,9 +45,10 @@ class ScoreLog(Form):
         s, c, q = theta[:, 0, None], theta[:, 1, None], theta[:, 2, None]
         u = design.logs[:, 0]
         z = q * c * u
-        z = np.where(z > -1, z, np.nan)
-        ratio, slope = _log1p_ratio(z)
-        log = s + c * u * ratio
+        inside = z > -1
+        ratio, slope = _log1p_ratio(np.where(inside, z, 0.0))
+        # a falling score reaches 0 where A * D_p^alpha is 1, and stays there
+        log = np.where(inside, s + c * u * ratio, -np.inf)
         jacobian = np.empty((*log.shape, 3))
         jacobian[..., 0] = 1.0
         jacobian[..., 1] = u * ratio + c * u * slope * q * u

@@ -76,7 +76,10 @@ class AdviceSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    metric: str | None = Field(None, description="column that decides; null: the first of bleu, chrf, comet, rouge in the table")
+    metric: str | None = Field(
+        None,
+        description="column that decides; null: of bleu, chrf, comet, rouge, cross_entropy the first that is never 0 in a task",
+    )
     worthwhile: float = Field(
         1.0, gt=0, description="smallest improvement of the metric, in its own unit, that is worth a longer pretraining"
     )

@@ -24,7 +24,7 @@ class Cache:
         self.cross = [split_heads(linear(encoded, layer.cross_kv), 2, settings.heads) for layer in self.layers]
         self.source_bias = source_bias
         # (R, 1, H, length, length): row t is the bias of a query at position t
-        self.bias = model.decoder.position_bias(length, length).to(model.dtype)
+        self.bias = model.decoder.position_bias(length, length, model.dtype)
 
     def reorder(self, rows: Tensor, length: int) -> None:
         """Row b continues what row `rows[r, b]` (R, B) of the same replica held in the first `length` positions."""

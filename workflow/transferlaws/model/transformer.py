@@ -13,11 +13,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from transferlaws.model.settings import ModelSettings
 from transferlaws.seeding import seed_for
 
 EPSILON = 1e-6  # of RMSNorm, as in T5
+FUSED_FROM = 256  # keys from which a GPU takes a fused attention kernel
 Dropping = Callable[[Tensor], Tensor]
 
 
@@ -59,13 +61,23 @@ def split_heads(x: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
     return x.unflatten(-1, (parts, heads, -1)).permute(3, 0, 1, 4, 2, 5).unbind(0)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    """Attention without logit scaling; q (R, B, H, T, K), k and v (R, B, H, S, K), bias broadcastable to (R, B, H, T, S).
+def attend(q: Tensor, k: Tensor, v: Tensor, *biases: Tensor) -> Tensor:
+    """Attention without logit scaling; q (R, B, H, T, K), k and v (R, B, H, S, K), biases broadcastable to (R, B, H, T, S).
 
-    Returns (R, B, T, H*K). Plain matrix products: at a study's lengths they beat fused kernels, which must materialise the
-    gradient of a learned bias anyway, and they have none of the masked-attention faults of some fused kernels.
+    Returns (R, B, T, H*K). Plain matrix products for short sequences: fused kernels materialise the gradient of a learned bias
+    once more. From `FUSED_FROM` keys on, a GPU takes the memory-efficient kernel: the default one can return NaN gradients where
+    a mask is passed (pytorch issue 196678).
     """
-    scores = torch.matmul(q, k.transpose(-1, -2)) + bias
+    if q.is_cuda and k.shape[3] >= FUSED_FROM and q.shape[3] > 1:
+        shape = (*q.shape[:4], k.shape[3])
+        mask = sum(biases[1:], start=biases[0]).expand(shape).flatten(0, 1)
+        with sdpa_kernel(SDPBackend.EFFICIENT_ATTENTION):
+            parts = (x.flatten(0, 1) for x in (q, k, v))
+            found = functional.scaled_dot_product_attention(*parts, attn_mask=mask, scale=1.0)
+        return found.unflatten(0, shape[:2]).transpose(2, 3).flatten(-2)
+    scores = torch.matmul(q, k.transpose(-1, -2))
+    for bias in biases:
+        scores = scores + bias
     weights = torch.softmax(scores.float(), dim=-1).to(v.dtype)
     return torch.matmul(weights, v).transpose(2, 3).flatten(-2)
 
@@ -81,10 +93,10 @@ def feed_forward(x: Tensor, layer: Layer, dropout: Dropping = no_dropout) -> Ten
     return linear(dropout(hidden), layer.ff_out)
 
 
-def encoder_layer(x: Tensor, bias: Tensor, layer: Layer, heads: int, dropout: Dropping) -> Tensor:
-    """X (R, B, S, D) -> the same shape; bias (R, B or 1, H, S, S)."""
+def encoder_layer(x: Tensor, bias: Tensor, hidden: Tensor, layer: Layer, heads: int, dropout: Dropping) -> Tensor:
+    """One layer on x (R, B, S, D); bias (R, 1, H, S, S) of positions, hidden (R, B, 1, 1, S) of padding."""
     q, k, v = split_heads(linear(rms_norm(x, layer.self_norm), layer.self_qkv), 3, heads)
-    x = x + dropout(linear(attend(q, k, v, bias), layer.self_out))
+    x = x + dropout(linear(attend(q, k, v, bias, hidden), layer.self_out))
     return x + dropout(feed_forward(x, layer, dropout))
 
 
@@ -157,6 +169,7 @@ class Stack(nn.Module):
         self.final_norm = nn.Parameter(torch.ones(r, d))
         self.relative_bias = nn.Parameter(torch.zeros(r, settings.relative_buckets, settings.heads))
         self.names = list(shapes)
+        self.buckets: dict[tuple, tuple[Tensor, Tensor | None]] = {}  # one-hot buckets and causal mask of each shape met
 
     def unstacked(self, dtype: torch.dtype) -> Iterator[Layer]:
         """One `Layer` after another, cast to the type of computation; the gradient of all layers is gathered in one piece."""
@@ -164,15 +177,21 @@ class Stack(nn.Module):
         for weights in zip(*columns, strict=True):
             yield Layer(**dict(zip(self.names, weights, strict=True)))
 
-    def position_bias(self, queries: int, keys: int) -> Tensor:
-        """(R, 1, H, queries, keys): learned, and minus infinity above the diagonal of a decoder."""
+    def position_bias(self, queries: int, keys: int, dtype: torch.dtype) -> Tensor:
+        """(R, 1, H, queries, keys): learned, and minus infinity above the diagonal of a decoder.
+
+        A product with the buckets as one-hot rows: its gradient is one too, where that of an indexing would be a crowded scatter.
+        """
         device = self.relative_bias.device
-        buckets = relative_buckets(queries, keys, self.settings, bidirectional=not self.causal, device=device)
-        bias = self.relative_bias.index_select(1, buckets.flatten()).transpose(1, 2).unflatten(-1, (queries, keys))
-        if self.causal and queries > 1:
-            mask = torch.ones(queries, keys, dtype=torch.bool, device=device).triu(keys - queries + 1)
-            bias = bias.masked_fill(mask, float("-inf"))
-        return bias.unsqueeze(1)
+        place = (queries, keys, dtype, device)
+        if place not in self.buckets:
+            buckets = relative_buckets(queries, keys, self.settings, bidirectional=not self.causal, device=device)
+            rows = buckets.flatten()[:, None] == torch.arange(self.settings.relative_buckets, device=device)
+            mask = torch.ones(queries, keys, dtype=torch.bool, device=device).triu(keys - queries + 1) if self.causal else None
+            self.buckets[place] = rows.to(dtype), mask
+        rows, mask = self.buckets[place]
+        bias = torch.matmul(self.relative_bias.to(dtype).transpose(1, 2), rows.t()).unflatten(-1, (queries, keys))
+        return (bias if mask is None else bias.masked_fill(mask, float("-inf"))).unsqueeze(1)
 
 
 class Transformer(nn.Module):
@@ -246,10 +265,10 @@ class Transformer(nn.Module):
         # a row of nothing but padding would make every weight NaN
         hidden = hidden.masked_fill((source == 0).all(-1)[:, :, None, None, None], 0.0)
         length = source.shape[-1]
-        bias = self.encoder.position_bias(length, length).to(self.dtype) + hidden
+        bias = self.encoder.position_bias(length, length, self.dtype)
         x = dropout(self.embed(source))
         for layer in self.encoder.unstacked(self.dtype):
-            x = self.layers.encoder(x, bias, layer, self.settings.heads, dropout)
+            x = self.layers.encoder(x, bias, hidden, layer, self.settings.heads, dropout)
         return dropout(rms_norm(x, self.encoder.final_norm.to(self.dtype))), hidden
 
     def decode(
@@ -261,7 +280,7 @@ class Transformer(nn.Module):
     ) -> Tensor:
         """Decoder inputs (R, B, T) -> hidden states (R, B, T, D) after the last norm."""
         length = inputs.shape[-1]
-        bias = self.decoder.position_bias(length, length).to(self.dtype)
+        bias = self.decoder.position_bias(length, length, self.dtype)
         x = dropout(self.embed(inputs))
         for layer in self.decoder.unstacked(self.dtype):
             x = self.layers.decoder(x, bias, encoded, source_bias, layer, self.settings.heads, dropout)

@@ -150,9 +150,9 @@ class _Split:
     def add(self, documents: list[np.ndarray], texts: list[str], dtype: np.dtype, eos_id: int) -> None:
         if not documents:
             return
-        eos = np.array([eos_id])
-        ids = np.concatenate([part for document in documents for part in (document, eos)]).astype(dtype)
-        ends = self.entry["tokens"] + np.cumsum([len(document) + 1 for document in documents])
+        lasts = np.cumsum([len(document) for document in documents])
+        ids = np.insert(np.concatenate(documents), lasts, eos_id).astype(dtype)
+        ends = self.entry["tokens"] + lasts + np.arange(1, len(documents) + 1)
         self.tokens.write(ids.tobytes())
         self.hash.update(ids.tobytes())
         self.offsets.write(ends.astype("<i8").tobytes())

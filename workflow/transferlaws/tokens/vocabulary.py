@@ -52,7 +52,7 @@ class Vocabulary:
 
     def encode(self, texts: list[str], threads: int = 1) -> list[np.ndarray]:
         """Ids of each text, without eos; int32 arrays of shape (tokens,)."""
-        return [np.asarray(ids, dtype=np.int32) for ids in self._processor.encode(texts, num_threads=threads)]
+        return self._processor.encode(texts, num_threads=threads, return_type="numpy")
 
     def decode(self, sequences: Iterable[Sequence[int] | np.ndarray]) -> list[str]:
         """Text of each sequence up to its first eos; pad and ids that are no pieces (sentinels, unused) are left out."""

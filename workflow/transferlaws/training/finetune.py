@@ -4,23 +4,24 @@ import argparse
 import json
 import math
 import shutil
-import time
-from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from transferlaws.errors import UserError
-from transferlaws.files import canonical_json, check_sha256, exclusive, read_json, sha256, write_json
+from transferlaws.files import check_sha256, exclusive, read_json, sha256, write_json
 from transferlaws.model.checkpoint import load_checkpoint, save_checkpoint
 from transferlaws.model.settings import ModelSettings
 from transferlaws.model.transformer import Transformer
 from transferlaws.progress import Progress
 from transferlaws.tokens.batches import epoch_batches, nested_subset
 from transferlaws.tokens.vocabulary import Vocabulary
+from transferlaws.training.distributed import World
 from transferlaws.training.examples import Examples, open_examples
 from transferlaws.training.lockstep import Lockstep, Replica
+from transferlaws.training.log import Log, write_lines
 from transferlaws.training.settings import FinetuningSettings
 from transferlaws.training.state import Checkpointer, key, load_state, save_state
 from transferlaws.training.step import choose_device, compute_type
@@ -50,7 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Fine-tune what is not finished yet, then write the outputs."""
     curve = Curve(arguments)
-    with exclusive(curve.running / "lock"):
+    with exclusive(curve.running / "lock") if curve.world.first else nullcontext():
+        curve.world.wait()
         curve.train()
 
 
@@ -63,7 +65,8 @@ class Curve:
         self.shape = ModelSettings.model_validate_json(arguments.model)
         self.vocabulary = Vocabulary.load(arguments.vocabulary)
         self.seeds: list[int] = json.loads(arguments.seeds)
-        self.device = choose_device()
+        self.world = World.join(choose_device())
+        self.device = self.world.device
         self.starts = self._starts()
         self.state = Path(arguments.state)
         names = {name: getattr(arguments, name) for name in ("name_model", "mixture", "task", "size")}
@@ -132,13 +135,16 @@ class Curve:
         return weights.is_file() and sha256(weights) == result["sha256"]
 
     def train(self) -> None:
-        """Train the starts that no earlier run has finished, group by group."""
+        """Train the starts that no earlier run has finished, group by group; under torchrun, each process takes a share of them."""
         pending = [start for start in self.starts if not self._is_finished(start)]
+        pending = pending[self.world.rank :: self.world.size]
         size = self.settings.group or (CPU_GROUP if self.device.type == "cpu" else len(pending) * len(self.settings.learning_rates))
         many = max(size // len(self.settings.learning_rates), 1)
         for first in range(0, len(pending), many):
             self._train_group(pending[first : first + many], f"{first // many + 1}/{-(-len(pending) // many)}")
-        self._write()
+        self.world.wait()
+        if self.world.first:
+            self._write()
 
     def _train_group(self, starts: list[dict], position: str) -> None:
         rates = self.settings.learning_rates
@@ -154,10 +160,10 @@ class Curve:
         seeds = {start["seed"]: self.train_sets[start["seed"]] for start in starts}
         lockstep = Lockstep(model, replicas, seeds, self.dev, self.settings, self.batches)
         path = self.running / f"{key(starts=[self._finished(start).name for start in starts])}.safetensors"
-        loaded, log = load_state(path), []
+        loaded, log = load_state(path), Log(f"{self.arguments.mixture} {self.arguments.task} {self.arguments.size}")
         if loaded is not None:
             lockstep.restore(*loaded)
-            log = loaded[1]["log"]
+            log.lines = loaded[1]["log"]
         label = f"finetune {self.arguments.mixture} {self.arguments.task} {self.arguments.size} group {position}"
         with (
             Progress(label, lockstep.total * len(replicas), "steps") as progress,
@@ -169,13 +175,13 @@ class Curve:
             def after_step(evaluated: bool) -> None:
                 progress.update(len(lockstep.active))
                 if evaluated:
-                    log.extend(_records(lockstep, progress))
+                    _record(log, lockstep, progress)
                 if saves.due():
-                    save_state(path, lockstep.tensors(), lockstep.plain() | {"log": log})
+                    save_state(path, lockstep.tensors(), lockstep.plain() | {"log": log.lines})
                     saves.stop_if_asked()
 
             lockstep.run(after_step)
-        self._keep(lockstep, starts, log)
+        self._keep(lockstep, starts, log.lines)
         path.unlink(missing_ok=True)
 
     def _keep(self, lockstep: Lockstep, starts: list[dict], log: list[dict]) -> None:
@@ -244,7 +250,7 @@ class Curve:
                 "path": path,
             }
             rows.append(row | {"pretraining": start["pretraining"]})
-        (output / "log.jsonl").write_text("".join(canonical_json(line) + "\n" for line in log), encoding="utf-8")
+        write_lines(output / "log.jsonl", log)
         write_json(
             output / "curve.json",
             {
@@ -262,17 +268,17 @@ class Curve:
         )
 
 
-def _records(lockstep: Lockstep, progress: Progress) -> Iterator[dict]:
+def _record(log: Log, lockstep: Lockstep, progress: Progress) -> None:
     """A log line for every replica that was just evaluated."""
     many = len(lockstep.settings.learning_rates)
     for index, replica in enumerate(lockstep.replicas):
         if replica.steps == lockstep.number:
-            yield {
+            line = {
                 "start": index // many,  # which of the group's (seed, rung)
                 "learning_rate": replica.learning_rate,
                 "step": replica.steps,
                 "status": replica.status,
                 "dev_cross_entropy": replica.last if math.isfinite(replica.last) else None,
                 "replica_steps_per_second": progress.rate,
-                "time": time.time(),
             }
+            log.add(replica.steps, line, f"seed {replica.seed} rung {replica.pretraining_tokens} rate {replica.learning_rate}")

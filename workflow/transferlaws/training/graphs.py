@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from transferlaws.model.loss import linear_cross_entropy, row_gradient
 from transferlaws.model.transformer import Layers, Transformer, decoder_layer, encoder_layer, no_dropout
+from transferlaws.training.distributed import World
 from transferlaws.training.optimisers import Optimiser, update
 
 SHAPES = 64  # compiled forms of one function kept; the default of 8 falls back to slow code without a word
@@ -25,6 +26,7 @@ class Inputs(NamedTuple):
 
     source: Tensor | None  # (streams, B, S)
     target: Tensor  # (streams, B, T)
+    counts: Tensor  # (streams,): real target tokens of the whole batch, over all processes
     streams: Tensor  # (R,)
     rates: Tensor  # (R,)
 
@@ -42,8 +44,8 @@ def compiled_layers(dropout: float) -> tuple[Layers, Callable]:
     """Compiled layer functions and the dropout they contain, which is also for use outside them."""
     drop = partial(functional.dropout, p=dropout) if dropout else no_dropout
 
-    def encoder(x: Tensor, bias: Tensor, layer: NamedTuple, heads: int, _: object) -> Tensor:
-        return encoder_layer(x, bias, layer, heads, drop)
+    def encoder(x: Tensor, bias: Tensor, hidden: Tensor, layer: NamedTuple, heads: int, _: object) -> Tensor:
+        return encoder_layer(x, bias, hidden, layer, heads, drop)
 
     def decoder(
         x: Tensor, bias: Tensor, encoded: Tensor | None, source_bias: Tensor | None, layer: NamedTuple, heads: int, _: object
@@ -59,24 +61,26 @@ def compiled(function: Callable) -> Callable:
 
 
 def static_loss(
-    model: Transformer, source: Tensor | None, target: Tensor, streams: Tensor, count: Tensor, drop: Callable, rows: Callable
+    model: Transformer, source: Tensor | None, target: Tensor, streams: Tensor, counts: Tensor, drop: Callable, rows: Callable
 ) -> Tensor:
     """Losses (R,) over all positions, padding at weight 0: no shape depends on values, so it can be captured.
 
-    `count` (streams,): real target tokens of the whole batch, of which `target` may be a part.
+    `counts` (streams,): real target tokens of the whole batch, of which `target` may be a part.
     """
-    chosen = target[streams]
-    hidden = model(None if source is None else source[streams], chosen, drop)
-    weight = (chosen != 0).flatten(1) / count[streams].unsqueeze(1)
+    chosen = target.index_select(0, streams)
+    hidden = model(None if source is None else source.index_select(0, streams), chosen, drop)
+    weight = (chosen != 0).flatten(1) / counts.index_select(0, streams).unsqueeze(1)
     return linear_cross_entropy(hidden.flatten(1, 2), model.head, chosen.flatten(1), weight, rows)
 
 
 class GraphedStep:
     """The first step of a shape runs as it is, which compiles it; the second is captured; from then on the graph is replayed."""
 
-    def __init__(self, model: Transformer, optimiser: Optimiser, dropout: float, *, compile_code: bool = True) -> None:
+    def __init__(
+        self, model: Transformer, optimiser: Optimiser, dropout: float, world: World, *, compile_code: bool = True
+    ) -> None:
         torch._dynamo.config.recompile_limit = SHAPES
-        self.model, self.optimiser, self.rows = model, optimiser, row_gradient
+        self.model, self.optimiser, self.world, self.rows = model, optimiser, world, row_gradient
         self.layers, self.drop = Layers(), partial(functional.dropout, p=dropout) if dropout else no_dropout
         if compile_code:
             self.layers, self.drop = compiled_layers(dropout)
@@ -96,9 +100,13 @@ class GraphedStep:
     ) -> tuple[Tensor, Tensor]:
         """One step; as `Step`. The tensors returned are overwritten by the next step of the same shape."""
         key = (target.shape, None if source is None else source.shape, len(streams), parts)
-        torch.cuda.manual_seed(seed)
+        if self.drop is not no_dropout:
+            torch.cuda.manual_seed(seed)
+        host = self._host(source, target)
+        if self.world.size > 1:  # bound by arithmetic, and the sums between processes stay out of graphs
+            return self._step(self._inputs(host, streams, rates), parts)
         if key not in self.graphs:
-            inputs = Inputs(None if source is None else _moved(source), _moved(target), streams.clone(), rates.clone())
+            inputs = self._inputs(host, streams, rates)
             self.stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self.stream):
                 loss, norm = self._step(inputs, parts)
@@ -107,17 +115,25 @@ class GraphedStep:
             return loss, norm
         captured = self.graphs[key]
         if captured is None:
-            captured = self.graphs[key] = self._capture(source, target, streams, rates, parts)
-        if source is not None:
-            captured.inputs.source.copy_(_moved(source), non_blocking=True)
-        captured.inputs.target.copy_(_moved(target), non_blocking=True)
+            captured = self.graphs[key] = self._capture(self._inputs(host, streams, rates), parts)
+        for buffer, array in zip(captured.inputs, host, strict=False):
+            if array is not None:
+                buffer.copy_(torch.from_numpy(array).pin_memory(), non_blocking=True)
         captured.inputs.streams.copy_(streams)
         captured.inputs.rates.copy_(rates)
         captured.graph.replay()
         return captured.loss, captured.norm
 
-    def _capture(self, source: np.ndarray | None, target: np.ndarray, streams: Tensor, rates: Tensor, parts: int) -> Captured:
-        inputs = Inputs(None if source is None else _moved(source), _moved(target), streams.clone(), rates.clone())
+    def _host(self, source: np.ndarray | None, target: np.ndarray) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+        """The rows of this process, and the counts of the whole batch."""
+        rows = self.world.rows(target.shape[1])
+        return None if source is None else source[:, rows], target[:, rows], (target != 0).sum((1, 2))
+
+    def _inputs(self, host: tuple, streams: Tensor, rates: Tensor) -> Inputs:
+        moved = (None if array is None else torch.from_numpy(array).pin_memory().to("cuda", non_blocking=True) for array in host)
+        return Inputs(*moved, streams.clone(), rates.clone())
+
+    def _capture(self, inputs: Inputs, parts: int) -> Captured:
         graph = torch.cuda.CUDAGraph()
         torch.cuda.synchronize()
         with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
@@ -130,6 +146,7 @@ class GraphedStep:
             loss, gradients = gradients_in_parts(self.model, inputs, parts, self.drop, self.rows)
         finally:
             self.model.layers = eager
+        self.world.sum([loss, *gradients])
         return loss, self.optimiser.step(gradients, inputs.rates)
 
 
@@ -137,18 +154,13 @@ def gradients_in_parts(
     model: Transformer, inputs: Inputs, parts: int, drop: Callable, rows: Callable
 ) -> tuple[Tensor, list[Tensor]]:
     """Losses (R,) and the gradients of their sum, the batch taken in `parts`."""
-    count = (inputs.target != 0).sum((1, 2))
     parameters = list(model.parameters())
     total, gradients = None, None
     pieces = inputs.target.chunk(parts, dim=1)
     sources = [None] * len(pieces) if inputs.source is None else inputs.source.chunk(parts, dim=1)
     for source, target in zip(sources, pieces, strict=True):
-        loss = static_loss(model, source, target, inputs.streams, count, drop, rows)
+        loss = static_loss(model, source, target, inputs.streams, inputs.counts, drop, rows)
         more = torch.autograd.grad(loss.sum(), parameters)
         gradients = list(more) if gradients is None else [old + new for old, new in zip(gradients, more, strict=True)]
         total = loss.detach() if total is None else total + loss.detach()
     return total, gradients
-
-
-def _moved(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(array).pin_memory().to("cuda", non_blocking=True)

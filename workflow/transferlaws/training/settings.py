@@ -52,6 +52,9 @@ class PretrainingSettings(BaseModel):
         "rung's tokens. Left out: 0.2 for wsd, else 0.",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate.")
+    sharded: bool = Field(
+        False, description="Under torchrun: split parameters over the GPUs (FSDP2) instead of keeping a copy on each."
+    )
     validation_tokens: int = Field(8192, ge=1, description="Text tokens of each corpus's validation split for the upstream loss.")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="Type of computation (parameters stay fp32); auto: bf16 on a GPU, fp32 on a CPU."

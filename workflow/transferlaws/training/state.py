@@ -86,7 +86,11 @@ class Checkpointer:
     def stop_if_asked(self) -> None:
         """End the process with the status of the signal, after a save."""
         if self.asked:
-            raise SystemExit(128 + self.asked)
+            self.stop()
+
+    def stop(self) -> None:
+        """End the process as SIGTERM does, or whatever signal was met."""
+        raise SystemExit(128 + (self.asked or signal.SIGTERM))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for number, handler in self.previous.items():

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from transferlaws.model.loss import linear_cross_entropy, token_losses
 from transferlaws.model.transformer import Dropping, Transformer, no_dropout
 from transferlaws.seeding import seed_for
+from transferlaws.training.distributed import World, whole
 from transferlaws.training.graphs import GraphedStep
 from transferlaws.training.optimisers import Optimiser
 
@@ -54,12 +56,17 @@ class Step:
     """Trains replicas that read from a few data streams: replica r reads stream `streams[r]`.
 
     Out of memory on a GPU, the batch is taken in twice as many parts, from then on, and the step is repeated with the same result.
+    Several processes (`world`) take their rows of the batch each; a sharded model's gradients are summed on its own.
     """
 
-    def __init__(self, model: Transformer, optimiser: Optimiser, dropout: float) -> None:
+    def __init__(self, model: Transformer, optimiser: Optimiser, dropout: float, world: World | None = None) -> None:
         self.model, self.optimiser, self.dropout = model, optimiser, dropout
+        self.world = world or World(0, 1, model.embedding.device)
+        self.sharded = isinstance(model.embedding, DTensor)
         self.parts = 1
-        self.graphed = GraphedStep(model, optimiser, dropout) if model.embedding.is_cuda else None
+        self.graphed = None
+        if model.embedding.is_cuda and not self.sharded:
+            self.graphed = GraphedStep(model, optimiser, dropout, self.world)
 
     def __call__(
         self,
@@ -72,6 +79,8 @@ class Step:
         step: int,
     ) -> tuple[Tensor, Tensor]:
         """Source (streams, B, S), target (streams, B, T) ids; rates (R,). Returns losses (R,), nats/token, and gradient norms."""
+        if target.shape[1] % self.world.size:
+            source, target = (None if x is None else _with_empty_rows(x, self.world.size) for x in (source, target))
         while True:
             try:
                 if self.graphed is not None:
@@ -84,7 +93,9 @@ class Step:
                 self.parts *= 2
                 if self.graphed is not None:
                     self.graphed.clear()
-        return loss, self.optimiser.step(gradients, rates)
+        self.world.sum([loss] if self.sharded else [loss, *gradients])
+        norm = self.optimiser.step(gradients, self.world.replicated(rates) if self.sharded else rates)
+        return loss, whole(norm)
 
     def forget_graphs(self) -> None:
         """Call after the model's replicas have changed."""
@@ -94,22 +105,32 @@ class Step:
     def _gradients(
         self, source: np.ndarray | None, target: np.ndarray, streams: Tensor, seeds: Sequence[int], step: int
     ) -> tuple[Tensor, list[Tensor]]:
-        counts = torch.from_numpy((target != 0).sum((1, 2)))[streams].unsqueeze(1)
+        counts = torch.from_numpy((target != 0).sum((1, 2))).to(streams.device)[streams].unsqueeze(1)
         parameters = list(self.model.parameters())
-        total, gradients = torch.zeros(len(streams)), None
-        batch = target.shape[1]
-        size = -(-batch // self.parts)
-        for start in range(0, batch, size):
-            rows = slice(start, min(start + size, batch))
+        total, gradients = torch.zeros(len(streams), device=streams.device), None
+        batch, mine = target.shape[1], self.world.rows(target.shape[1])
+        size = -(-(mine.stop - mine.start) // self.parts)
+        for start in range(mine.start, mine.stop, size):
+            rows = slice(start, min(start + size, mine.stop))
             drop = Dropout(self.dropout, seeds, step, streams, rows, batch) if self.dropout else no_dropout
             hidden, ids, real = _real_hidden(
                 self.model, None if source is None else source[:, rows], target[:, rows], streams, drop
             )
             loss = linear_cross_entropy(hidden, self.model.head, ids, real / counts)
+            total += loss.detach()
+            if self.sharded:  # accumulates, and divides by the number of processes
+                (loss.sum() * self.world.size).backward()
+                continue
             more = torch.autograd.grad(loss.sum(), parameters)
             gradients = list(more) if gradients is None else [old.add_(new) for old, new in zip(gradients, more, strict=True)]
-            total += loss.detach()
+        if self.sharded:
+            gradients = [parameter.grad for parameter in self.model.parameters()]  # the sharded ones are back only now
+            self.model.zero_grad(set_to_none=True)
         return total, gradients
+
+
+def _with_empty_rows(ids: np.ndarray, multiple: int) -> np.ndarray:
+    return np.pad(ids, ((0, 0), (0, -ids.shape[1] % multiple), (0, 0)))
 
 
 def _real_hidden(model: Transformer, source: np.ndarray | None, target: np.ndarray, streams: Tensor, drop: Dropping) -> tuple:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import struct
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from transferlaws.corpora.items import Pair
 from transferlaws.corpora.readers.opening import suffix_of
 from transferlaws.errors import UserError
 
+# what polib raises on files that are no catalogs
+_BROKEN = (OSError, ValueError, LookupError, AssertionError, AttributeError, TypeError, struct.error)
 Messages = dict[str, str]  # key -> text
 
 
@@ -67,7 +70,7 @@ def read_gettext(content: bytes, where: str) -> Messages:
         file.flush()
         try:
             entries = (polib.pofile if suffix == ".po" else polib.mofile)(file.name)
-        except (OSError, ValueError, LookupError, UnicodeError, AssertionError) as error:
+        except _BROKEN as error:
             raise UserError(f"{where}: not a readable gettext catalog ({str(error).replace(file.name, suffix[1:])}).") from None
     messages: Messages = {}
     for entry in entries:

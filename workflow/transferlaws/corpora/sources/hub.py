@@ -22,7 +22,9 @@ from transferlaws.progress import Progress
 PART = 10_000  # items of a part: what an interruption loses at most
 RETRIES = 6
 FIRST_WAIT = 1.0  # seconds; doubles with each retry
-_PERMANENT = (ValueError, KeyError, TypeError, AttributeError, FileNotFoundError, NotImplementedError)
+_PERMANENT = (ValueError, KeyError, TypeError, AttributeError, NotImplementedError, ImportError)
+# datasets and huggingface_hub are imported only when a hub source is read: these are told by name
+_PERMANENT_NAMES = {"DatasetNotFoundError", "DataFilesNotFoundError", "EmptyDatasetError", "OfflineModeIsEnabled"}
 
 
 def documents(settings: HubCorpus, context: Context) -> tuple[Provenance, Iterator[Document]]:
@@ -96,7 +98,7 @@ def _continue(settings: HubCorpus | HubBitext, split: str, columns: list[str], f
                 raise
             except Exception as error:
                 failures += 1
-                if isinstance(error, _PERMANENT) or type(error).__name__ == "OfflineModeIsEnabled" or failures > RETRIES:
+                if isinstance(error, _PERMANENT) or type(error).__name__ in _PERMANENT_NAMES or failures > RETRIES:
                     raise UserError(
                         f"{settings.dataset}, split {split}: {type(error).__name__}: {error} (after {state['items']} items, "
                         f"{failures} tries). What came is kept in {folder}; the next call continues there. Offline, only what is "

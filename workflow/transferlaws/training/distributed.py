@@ -1,0 +1,102 @@
+"""Several GPUs of one node under torchrun: copies of the model that share each batch, or one model whose parameters are sharded.
+
+    torchrun --nproc-per-node 8 -m transferlaws pretrain ...
+
+Either way every process makes the same batches and takes its rows of each: the result is that of one process, up to rounding.
+"""
+
+import os
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
+
+from transferlaws.errors import UserError
+from transferlaws.model.transformer import Transformer
+
+
+@dataclass
+class World:
+    """The processes that train one model together."""
+
+    rank: int
+    size: int
+    device: torch.device
+    mesh: DeviceMesh | None = None
+
+    @classmethod
+    def join(cls, device: torch.device) -> "World":
+        """The processes that torchrun started; a world of one where it did not."""
+        size = int(os.environ.get("WORLD_SIZE", "1"))
+        if size == 1:
+            return cls(0, 1, device)
+        if device.type == "cuda":
+            device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+            torch.cuda.set_device(device)
+        mesh = init_device_mesh(device.type, (size,))
+        return cls(dist.get_rank(), size, device, mesh)
+
+    @property
+    def first(self) -> bool:
+        """True in the one process that writes files."""
+        return self.rank == 0
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        if self.size > 1:
+            dist.barrier()
+
+    def any(self, flag: bool) -> bool:
+        """True in every process if it is true in one."""
+        if self.size == 1:
+            return flag
+        votes = torch.tensor(float(flag), device=self.device)
+        dist.all_reduce(votes)
+        return bool(votes > 0)
+
+    def rows(self, batch: int) -> slice:
+        """The rows of this process of a batch whose number of rows is a multiple of the world's size."""
+        share = batch // self.size
+        return slice(self.rank * share, (self.rank + 1) * share)
+
+    def sum(self, tensors: list[Tensor]) -> None:
+        """Sum each tensor over the processes, in place."""
+        if self.size > 1:
+            for tensor in tensors:
+                dist.all_reduce(tensor)
+
+    def replicated(self, tensor: Tensor) -> Tensor:
+        """A tensor that every process holds whole, in the form that computes with sharded ones."""
+        return DTensor.from_local(tensor, self.mesh, [Replicate()], run_check=False)
+
+
+def shard(model: Transformer, world: World) -> None:
+    """Split every parameter, and so its gradient and its optimiser's state, over the processes (FSDP2); `model.dtype` must be set.
+
+    Axis 1 is split: the layers of a stack, the rows of the vocabulary. All parameters are gathered at once for a step, in the type
+    of computation: 6 GB at 3B parameters in bf16.
+    """
+    for name, parameter in model.named_parameters():
+        if parameter.shape[1] % world.size:
+            raise UserError(
+                f"{name} has {parameter.shape[1]} rows, which {world.size} processes cannot share evenly. Use a divisor."
+            )
+    policy = MixedPrecisionPolicy(param_dtype=model.dtype, reduce_dtype=torch.float32, cast_forward_inputs=False)
+    fully_shard(model, mesh=world.mesh, shard_placement_fn=lambda _: Shard(1), mp_policy=policy)
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """All of a tensor that may be sharded; every process must call it."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+@torch.no_grad()
+def fill(target: Tensor, source: Tensor) -> None:
+    """Copy a whole tensor into one that may be sharded."""
+    if isinstance(target, DTensor):
+        source = distribute_tensor(source.to(target.device, target.dtype), target.device_mesh, target.placements)
+    target.copy_(source)

@@ -1,0 +1,288 @@
+"""One pretraining run: the trunk, its rungs and decay branches, its resumable state."""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import torch
+
+from transferlaws.errors import UserError
+from transferlaws.files import sha256, write_json
+from transferlaws.model.checkpoint import save_checkpoint
+from transferlaws.model.settings import ModelSettings
+from transferlaws.model.transformer import Transformer
+from transferlaws.progress import Progress
+from transferlaws.seeding import generator
+from transferlaws.tokens.batches import MixtureStream, TextBatch, validation_batches
+from transferlaws.tokens.objectives import Example, corrupt, longest
+from transferlaws.tokens.shards import TokenCorpus
+from transferlaws.tokens.vocabulary import Vocabulary
+from transferlaws.training.distributed import World, fill, shard, whole
+from transferlaws.training.log import Log, Utilisation, write_lines
+from transferlaws.training.optimisers import Optimiser
+from transferlaws.training.schedules import decay_factor, trunk_factor
+from transferlaws.training.settings import PretrainingSettings
+from transferlaws.training.state import Checkpointer, key, load_state, save_state
+from transferlaws.training.step import Step, choose_device, compute_type, summed_losses
+
+LOG_EVERY = 20  # steps
+
+
+class Trajectory:
+    """One pretraining run and its resumable state."""
+
+    def __init__(self, arguments: argparse.Namespace, ladder: list[int]) -> None:
+        self.arguments, self.ladder = arguments, ladder
+        self.settings = PretrainingSettings.model_validate_json(arguments.settings)
+        self.shape = ModelSettings.model_validate_json(arguments.model)
+        self.vocabulary = Vocabulary.load(arguments.vocabulary)
+        corpora = {corpus.name: corpus for corpus in map(TokenCorpus.open, arguments.tokens)}
+        for corpus in corpora.values():
+            if corpus.vocabulary_sha256 != self.vocabulary.sha256:
+                raise UserError(
+                    f"{corpus.folder}: made with another vocabulary than {arguments.vocabulary}. Run its tokens stage again."
+                )
+        if (self.settings.objective == "next-token") != (self.shape.encoder_layers == 0):
+            raise UserError(
+                f"objective {self.settings.objective} with {self.shape.encoder_layers} encoder layers: next-token is for models "
+                "without an encoder (encoder_layers: 0), the others for models with one."
+            )
+        self.weights = json.loads(arguments.weights)
+        self.stream = MixtureStream(
+            {name: corpus.split("train") for name, corpus in corpora.items()},
+            self.weights,
+            length=self.settings.length,
+            batch_tokens=self.settings.batch_tokens,
+            seed=arguments.seed,
+            shapes=self.settings.shapes,
+        )
+        self.validation = validation_batches(
+            {name: corpus.split("valid") for name, corpus in corpora.items()},
+            length=self.settings.length,
+            batch_tokens=4 * self.settings.batch_tokens,
+            limit=self.settings.validation_tokens,
+        )
+        self.world = World.join(choose_device())
+        self.device = self.world.device
+        self.model = Transformer(self.shape, self.vocabulary.size)
+        self.model.initialise(0, arguments.seed)
+        self.model.to(self.device)
+        self.model.dtype = compute_type(self.settings.precision, self.device)
+        if self.settings.sharded and self.world.size > 1:
+            shard(self.model, self.world)
+        self.optimiser = Optimiser(self.model, self.settings.optimiser)
+        self.step = Step(self.model, self.optimiser, self.settings.dropout, self.world)
+        self.streams = torch.zeros(1, dtype=torch.long, device=self.device)
+        self.finite = torch.ones(1, dtype=torch.bool, device=self.device)
+        self.counts = {"steps": 0, "tokens": 0, "positions": 0, "flops": 0.0}
+        self.rungs: list[dict] = []
+        self.log = Log(f"{arguments.name_model} {arguments.name_mixture} seed_{arguments.seed}")
+        self.utilisation = Utilisation(self.device)
+        depends = {name: sha256(Path(folder) / "index.json") for name, folder in zip(corpora, arguments.tokens, strict=True)}
+        self.state = Path(arguments.state) / key(
+            tokens=depends,
+            weights=self.weights,
+            model=self.shape.model_dump(),
+            settings=self.settings.model_dump(exclude={"state_seconds", "sharded"}),
+            seed=arguments.seed,
+            code=arguments.code,
+        )
+
+    def train(self) -> None:
+        """Take steps until the last rung, then write the outputs."""
+        self._restore()
+        label = f"pretrain {self.arguments.name_mixture} seed {self.arguments.seed}"
+        with Progress(label, self.ladder[-1], "tokens") as progress, Checkpointer(self.settings.state_seconds) as saves:
+            progress.resume(self.counts["tokens"])
+            while not {rung["pretraining_tokens"] for rung in self.rungs}.issuperset(self.ladder):
+                before = self.counts["tokens"]
+                loss = self._take(
+                    self.stream.next(), trunk_factor(self.settings.schedule, self.counts["steps"] + 1, self.settings.warmup_steps)
+                )
+                progress.update(self.counts["tokens"] - before, self._note(loss, progress))
+                self._reach_rungs(saves)
+                if self.world.any(saves.due()):
+                    self._save()
+                    self._stop_if_asked(saves)
+            self._check_finite()
+            self._save()
+        if self.world.first:
+            self._write()
+        self.world.wait()
+
+    def _stop_if_asked(self, saves: Checkpointer) -> None:
+        if self.world.any(bool(saves.asked)):
+            saves.stop()
+
+    def _take(self, batch: TextBatch, factor: float) -> torch.Tensor:
+        example = self._example(batch, self.counts["steps"])
+        rate = torch.full((1,), self.settings.learning_rate * factor, device=self.device)
+        source = None if example.source is None else example.source[None]
+        loss, norm = self.step(
+            source, example.target[None], streams=self.streams, rates=rate, seeds=[self.arguments.seed], step=self.counts["steps"]
+        )
+        rows, target = example.target.shape
+        source_length = 0 if example.source is None else example.source.shape[1]
+        self.counts["steps"] += 1
+        self.counts["tokens"] += batch.text_tokens
+        self.counts["positions"] += rows * (source_length + target)
+        self.counts["flops"] += self.shape.flops(source_length, target, rows, self.vocabulary.size)
+        self.finite &= torch.isfinite(norm)
+        return loss
+
+    def _check_finite(self) -> None:
+        if not bool(self.finite.all()):
+            raise UserError(
+                f"pretraining {self.arguments.name_mixture}, seed {self.arguments.seed}: the gradient is not finite at step "
+                f"{self.counts['steps']}. Lower pretraining.learning_rate (now {self.settings.learning_rate}) or raise "
+                "its warmup_steps."
+            )
+
+    def _example(self, batch: TextBatch, number: int, name: str = "corruption") -> Example:
+        """Mask a batch; on a GPU also pad it to the one shape that its width has, because each shape is compiled."""
+        example = corrupt(
+            self.settings.objective,
+            batch.tokens,
+            batch.lengths,
+            density=self.settings.mask_density,
+            mean_span=self.settings.mean_span,
+            sentinels=self.vocabulary.sentinel_ids,
+            random=generator(self.arguments.seed if name == "corruption" else 0, name, number),
+        )
+        if self.device.type == "cpu" or name == "validation":
+            return example
+        length = batch.tokens.shape[1]
+        source, target = longest(self.settings.objective, length, self.settings.mask_density, self.settings.mean_span)
+        return example.padded((self.stream.rows(length + 1), -(-source // 8) * 8, -(-target // 8) * 8))
+
+    def _note(self, loss: torch.Tensor, progress: Progress) -> str:
+        if self.counts["steps"] % LOG_EVERY:
+            return ""
+        self._check_finite()
+        value = float(loss)
+        share = self.utilisation.since(self.counts["flops"])
+        self.log.add(self.counts["tokens"], {**self.counts, "loss": value, "tokens_per_second": progress.rate, "mfu": share})
+        return f"loss {value:.3f}" + (f", MFU {share:.1%}" if share else "")
+
+    def upstream_cross_entropy(self) -> float:
+        """Validation loss of the objective, nats a target token; the masks are the same for every trajectory."""
+        nats, tokens = 0.0, 0
+        for number, batch in enumerate(self.validation):
+            example = self._example(batch, number, "validation")
+            nats += float(summed_losses(self.model, example.source, example.target).double().sum())
+            tokens += int((example.target != 0).sum())
+        if self.step.sharded:  # gathered parameters would outlive a change of the sharded ones
+            self.model.reshard()
+        return nats / tokens
+
+    def _reach_rungs(self, saves: Checkpointer) -> None:
+        share = self.settings.anneal_share
+        for rung in self.ladder:
+            reached = any(done["pretraining_tokens"] == rung for done in self.rungs)
+            if reached or self.counts["tokens"] < rung * (1 - share):
+                continue
+            if share:
+                self._branch(rung, saves)
+            else:
+                self._keep(rung, annealed=False)
+
+    def _branch(self, rung: int, saves: Checkpointer) -> None:
+        """Leave the trunk, decay to 0 until `rung` tokens, keep the rung, return. A branch cut short is taken again."""
+        self._save()
+        trunk = {name: whole(tensor).detach().clone() for name, tensor in self._tensors().items()}
+        counts, stream = dict(self.counts), self.stream.state()
+        start, peak = self.counts["tokens"], trunk_factor(self.settings.schedule, self.counts["steps"], self.settings.warmup_steps)
+        while self.counts["tokens"] < rung:
+            self._take(self.stream.next(), peak * decay_factor((self.counts["tokens"] - start) / max(rung - start, 1)))
+            self._stop_if_asked(saves)
+        self._keep(rung, annealed=True)
+        self._load(trunk)
+        self.counts = counts
+        self.stream.restore(stream)
+
+    def _keep(self, rung: int, *, annealed: bool) -> None:
+        self._check_finite()
+        folder = f"rung_{rung}"
+        digest = self._save_weights(self.state / folder)
+        self.rungs.append(
+            {
+                "pretraining_tokens": rung,
+                "tokens": self.counts["tokens"],
+                "steps": self.counts["steps"],
+                "positions": self.counts["positions"],
+                "characters": round(self.stream.characters(self.counts["tokens"])),
+                "unique_tokens": self.stream.unique_tokens(),
+                "epochs": self.stream.epochs(),
+                "flops": self.counts["flops"],
+                "upstream_cross_entropy": self.upstream_cross_entropy(),
+                "annealed": annealed,
+                "path": folder,
+                "sha256": digest,
+            }
+        )
+
+    def _save_weights(self, folder: Path) -> str:
+        """The checkpoint's SHA-256. A sharded model is gathered; only the first process writes."""
+        model = self.model
+        if self.step.sharded:
+            gathered = {name: whole(parameter.detach()).cpu() for name, parameter in self.model.named_parameters()}
+            model = Transformer(self.shape, self.vocabulary.size)
+            for name, parameter in model.named_parameters():
+                parameter.data = gathered[name]
+        return save_checkpoint(model, 0, folder) if self.world.first else ""
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        return dict(self.model.named_parameters()) | self.optimiser.tensors()
+
+    def _load(self, tensors: dict[str, torch.Tensor]) -> None:
+        for name, tensor in self._tensors().items():
+            fill(tensor, tensors[name])
+
+    def _save(self) -> None:
+        plain = {"counts": self.counts, "rungs": self.rungs, "stream": self.stream.state(), "log": self.log.lines}
+        tensors = {name: whole(tensor.detach()) for name, tensor in self._tensors().items()}
+        if self.world.first:
+            save_state(self.state / "state.safetensors", tensors, plain)
+
+    def _restore(self) -> None:
+        loaded = load_state(self.state / "state.safetensors")
+        if loaded is None:
+            return
+        tensors, plain = loaded
+        done = {rung["pretraining_tokens"] for rung in plain["rungs"]}
+        share = self.settings.anneal_share
+        passed = plain["counts"]["tokens"]
+        missed = [rung for rung in self.ladder if rung not in done and passed > rung * (1 - share) and passed > 0]
+        whole = all(_is(self.state / rung["path"] / "model.safetensors", rung["sha256"]) for rung in plain["rungs"])
+        if missed or not whole:  # a rung was put below the end of the ladder, or lost: start again
+            return
+        self._load(tensors)
+        self.counts, self.rungs, self.log.lines = plain["counts"], plain["rungs"], plain["log"]
+        self.stream.restore(plain["stream"])
+
+    def _write(self) -> None:
+        output = Path(self.arguments.output)
+        rungs = [rung for rung in self.rungs if rung["pretraining_tokens"] in self.ladder]
+        for rung in rungs:
+            (output / rung["path"]).mkdir(parents=True, exist_ok=True)
+            for file in ("config.json", "model.safetensors"):
+                shutil.copyfile(self.state / rung["path"] / file, output / rung["path"] / file)
+        write_lines(output / "log.jsonl", self.log.lines)
+        write_json(
+            output / "trajectory.json",
+            {
+                "model": self.arguments.name_model,
+                "mixture": self.arguments.name_mixture,
+                "seed": self.arguments.seed,
+                "corpora": self.weights,
+                "rungs": sorted(rungs, key=lambda rung: rung["pretraining_tokens"]),
+                "settings": self.settings.model_dump(),
+                "parameters_total": self.shape.parameters_total(self.vocabulary.size),
+                "parameters_non_embedding": self.shape.parameters_non_embedding,
+            },
+        )
+
+
+def _is(path: Path, digest: str) -> bool:
+    return path.is_file() and sha256(path) == digest
