@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from transferlaws.errors import ChecksumError, UserError
-from transferlaws.files import atomic, canonical_json, read_json, sha256, write_json
+from transferlaws.errors import UserError
+from transferlaws.files import atomic, read_json, sha256, write_json
 from transferlaws.model.settings import ModelSettings
 from transferlaws.model.transformer import Transformer
 
@@ -79,13 +79,11 @@ def hugging_face_config(settings: ModelSettings, vocabulary_size: int) -> dict:
 
 
 def save_checkpoint(model: Transformer, replica: int, folder: str | Path) -> str:
-    """Write one replica; returns the SHA-256 of its weights file, which holds the config too and so vouches for it."""
+    """Write one replica; returns the SHA-256 of its weights file."""
     folder = Path(folder)
-    config = hugging_face_config(model.settings, model.vocabulary_size)
-    write_json(folder / CONFIG, config)
+    write_json(folder / CONFIG, hugging_face_config(model.settings, model.vocabulary_size))
     with atomic(folder / WEIGHTS) as temporary:
-        metadata = {"format": "pt", "config": canonical_json(config)}
-        save_file(hugging_face_weights(model, replica), temporary, metadata=metadata)
+        save_file(hugging_face_weights(model, replica), temporary, metadata={"format": "pt"})
     return sha256(folder / WEIGHTS)
 
 
@@ -93,11 +91,6 @@ def read_settings(folder: str | Path) -> tuple[ModelSettings, int]:
     """The shape and vocabulary size that a checkpoint's `config.json` states; `UserError` where it is no such model."""
     path = Path(folder) / CONFIG
     config = read_json(path)
-    if _saved_config(Path(folder) / WEIGHTS) not in (None, canonical_json(config)):
-        raise ChecksumError(
-            f"{path}: not the config that {WEIGHTS} beside it was saved with: one of them was altered. Delete the manifest that "
-            "names them (trajectory.json or curve.json, in a folder above), and run again to rebuild them."
-        )
     kind = config.get("model_type")
     if kind not in ("t5", "mt5", DECODER_ONLY):
         raise UserError(f"{path}: model_type is {kind!r}; expected t5, mt5 or {DECODER_ONLY}.")
@@ -117,15 +110,6 @@ def read_settings(folder: str | Path) -> tuple[ModelSettings, int]:
         relative_distance=config.get("relative_attention_max_distance", 128),
     )
     return settings, config["vocab_size"]
-
-
-def _saved_config(weights: Path) -> str | None:
-    """The config inside a weights file of ours; None for others, and where there is no whole file."""
-    try:
-        with safe_open(weights, framework="pt") as file:
-            return (file.metadata() or {}).get("config")
-    except (SafetensorError, OSError):
-        return None
 
 
 def load_checkpoint(model: Transformer, replica: int, folder: str | Path) -> None:
