@@ -86,7 +86,21 @@ def save_checkpoint(model: Transformer, replica: int, folder: str | Path) -> str
     with atomic(folder / WEIGHTS) as temporary:
         metadata = {"format": "pt", "config": canonical_json(config)}
         save_file(hugging_face_weights(model, replica), temporary, metadata=metadata)
+        _sort_metadata(temporary)
     return sha256(folder / WEIGHTS)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Give a safetensors file's metadata a fixed order: it is written in a random one, and equal models must be equal files."""
+    with open(path, "rb+") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) > size:
+            raise RuntimeError(f"{path}: the sorted header has {len(text)} bytes, {size} are there")
+        file.seek(8)
+        file.write(text.ljust(size))
 
 
 def read_settings(folder: str | Path) -> tuple[ModelSettings, int]:
