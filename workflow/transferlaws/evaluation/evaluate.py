@@ -11,7 +11,8 @@ import torch
 from transferlaws.evaluation.decode import beam_search, greedy
 from transferlaws.evaluation.settings import EvaluationSettings
 from transferlaws.files import atomic, check_sha256, read_json, sha256, write_json
-from transferlaws.model.checkpoint import load_checkpoint, read_settings
+from transferlaws.model.checkpoint import load_checkpoint
+from transferlaws.model.settings import ModelSettings
 from transferlaws.model.transformer import Transformer
 from transferlaws.progress import Progress
 from transferlaws.tokens.vocabulary import Vocabulary
@@ -46,7 +47,13 @@ def run(arguments: argparse.Namespace) -> None:
     with Progress(f"evaluate {curve['mixture']} {curve['task']} {curve['finetuning_size']}", work, "sentences") as progress:
         for start in range(0, len(curve["replicas"]), size):
             rows = curve["replicas"][start : start + size]
-            model = _load(folder, rows, arguments.curve, device, settings)
+            model = Transformer(ModelSettings.model_validate(curve["shape"]), vocabulary.size, len(rows))
+            for replica, row in enumerate(rows):
+                check_sha256(folder / row["path"] / "model.safetensors", row["sha256"], arguments.curve)
+                load_checkpoint(model, replica, folder / row["path"])
+            model.to(device)
+            model.dtype = compute_type(settings.precision, device)
+            model.requires_grad_(False)
             for split, examples in splits.items():
                 frames += _predictions(model, rows, split, examples, vocabulary, settings, progress)
     table = pd.concat(frames, ignore_index=True)
@@ -62,17 +69,6 @@ def run(arguments: argparse.Namespace) -> None:
             "predictions_sha256": sha256(output / "predictions.parquet"),
         },
     )
-
-
-def _load(folder: Path, rows: list[dict], curve: str, device: torch.device, settings: EvaluationSettings) -> Transformer:
-    shape, size = read_settings(folder / rows[0]["path"])
-    model = Transformer(shape, size, len(rows))
-    for replica, row in enumerate(rows):
-        check_sha256(folder / row["path"] / "model.safetensors", row["sha256"], curve)
-        load_checkpoint(model, replica, folder / row["path"])
-    model.to(device)
-    model.dtype = compute_type(settings.precision, device)
-    return model.requires_grad_(False)
 
 
 def _predictions(

@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from transferlaws.errors import ChecksumError, UserError
-from transferlaws.files import atomic, canonical_json, read_json, sha256, write_json
+from transferlaws.errors import UserError
+from transferlaws.files import atomic, read_json, sha256, write_json
 from transferlaws.model.settings import ModelSettings
 from transferlaws.model.transformer import Transformer
 
@@ -79,39 +79,18 @@ def hugging_face_config(settings: ModelSettings, vocabulary_size: int) -> dict:
 
 
 def save_checkpoint(model: Transformer, replica: int, folder: str | Path) -> str:
-    """Write one replica; returns the SHA-256 of its weights file, which holds the config too and so vouches for it."""
+    """Write one replica; returns the SHA-256 of its weights file."""
     folder = Path(folder)
-    config = hugging_face_config(model.settings, model.vocabulary_size)
-    write_json(folder / CONFIG, config)
+    write_json(folder / CONFIG, hugging_face_config(model.settings, model.vocabulary_size))
     with atomic(folder / WEIGHTS) as temporary:
-        metadata = {"format": "pt", "config": canonical_json(config)}
-        save_file(hugging_face_weights(model, replica), temporary, metadata=metadata)
-        _sort_metadata(temporary)
+        save_file(hugging_face_weights(model, replica), temporary, metadata={"format": "pt"})
     return sha256(folder / WEIGHTS)
-
-
-def _sort_metadata(path: Path) -> None:
-    """Give a safetensors file's metadata a fixed order: it is written in a random one, and equal models must be equal files."""
-    with open(path, "rb+") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))
-        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-        if len(text) > size:
-            raise RuntimeError(f"{path}: the sorted header has {len(text)} bytes, {size} are there")
-        file.seek(8)
-        file.write(text.ljust(size))
 
 
 def read_settings(folder: str | Path) -> tuple[ModelSettings, int]:
     """The shape and vocabulary size that a checkpoint's `config.json` states; `UserError` where it is no such model."""
     path = Path(folder) / CONFIG
     config = read_json(path)
-    if _saved_config(Path(folder) / WEIGHTS) not in (None, canonical_json(config)):
-        raise ChecksumError(
-            f"{path}: not the config that {WEIGHTS} beside it was saved with: one of them was altered. Delete the manifest that "
-            "names them (trajectory.json or curve.json, in a folder above), and run again to rebuild them."
-        )
     kind = config.get("model_type")
     if kind not in ("t5", "mt5", DECODER_ONLY):
         raise UserError(f"{path}: model_type is {kind!r}; expected t5, mt5 or {DECODER_ONLY}.")
@@ -131,15 +110,6 @@ def read_settings(folder: str | Path) -> tuple[ModelSettings, int]:
         relative_distance=config.get("relative_attention_max_distance", 128),
     )
     return settings, config["vocab_size"]
-
-
-def _saved_config(weights: Path) -> str | None:
-    """The config inside a weights file of ours; None for others, and where there is no whole file."""
-    try:
-        with safe_open(weights, framework="pt") as file:
-            return (file.metadata() or {}).get("config")
-    except (SafetensorError, OSError):
-        return None
 
 
 def load_checkpoint(model: Transformer, replica: int, folder: str | Path) -> None:

@@ -259,6 +259,7 @@ class Curve:
                 "task": self.arguments.task,
                 "kind": self.kind,
                 "finetuning_size": self.arguments.size,
+                "shape": self.shape.model_dump(),
                 "parameters_total": self.shape.parameters_total(self.vocabulary.size),
                 "parameters_non_embedding": self.shape.parameters_non_embedding,
                 "replicas": rows,
