@@ -8,7 +8,7 @@ import zstandard
 
 from engine_data import build
 from transferlaws.cli import main
-from transferlaws.files import write_json
+from transferlaws.files import sha256, write_json
 
 MODEL = json.dumps({"size": "tiny", "encoder_layers": 0})
 PRETRAINING = {"objective": "next-token", "length": 32, "batch_tokens": 256, "warmup_steps": 5, "validation_tokens": 500}
@@ -19,7 +19,8 @@ def root(tmp_path_factory):
     root = build(tmp_path_factory.mktemp("lm"))
     documents = b"".join(b'{"id": "%d", "text": "x"}\n' % i for i in range(200))
     (root / "corpora/bb/documents.jsonl.zst").write_bytes(zstandard.compress(documents))
-    write_json(root / "corpora/bb/report.json", {"name": "bb", "kind": "corpus", "contamination": {}})
+    files = {"documents.jsonl.zst": sha256(root / "corpora/bb/documents.jsonl.zst")}
+    write_json(root / "corpora/bb/report.json", {"name": "bb", "kind": "corpus", "contamination": {}, "files": files})
     return root
 
 

@@ -28,6 +28,7 @@ from transferlaws.corpora.stage import add_common_arguments, parse_settings, wri
 from transferlaws.errors import UserError
 
 SPLITS = ("test", "dev", "train", "monolingual")  # in the order in which they claim a target
+SHARED = ("test", "dev", "monolingual")  # in the order of their ranges of the hash
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,10 +51,11 @@ def build(name: str, settings: BitextSettings, cache: Path, output: Path, thread
         provenance, pairs = sources.pairs(settings, sources.Context(cache, scratch, cleaner.removed))
         buckets = stack.enter_context(Buckets(scratch))
         read = fill(buckets, pairs, Preparation(cleaner), threads, f"bitext {name}")
+        shares = {split: 0.0 if split in settings.prescribed else getattr(settings, split) for split in SHARED}
         with ExitStack() as files:
             drafts = {split: files.enter_context(ItemWriter(scratch / f"{split}.jsonl.zst")) for split in SPLITS}
             for pair, key in _distinct(buckets, settings.cleaning, cleaner.removed):
-                drafts[_split(pair, key, settings)].write(pair)
+                drafts[_split(pair, key, settings, shares)].write(pair)
         report = _separate(name, scratch, output, cleaner.removed)
     if not report["splits"]["train"]:
         raise UserError(f"bitext '{name}': no training pair is left of {read} read; removed: {dict(cleaner.removed)}.")
@@ -93,12 +95,11 @@ def _distinct(buckets: Buckets, rules: Cleaning, removed: Counter[str]) -> Itera
                 yield pair, key
 
 
-def _split(pair: Pair, key: int, settings: BitextSettings) -> str:
+def _split(pair: Pair, key: int, settings: BitextSettings, shares: dict[str, float]) -> str:
     if pair.split:
         return pair.split
     place = key / 2**64
-    for split in ("test", "dev", "monolingual"):
-        share = 0.0 if split in settings.prescribed else getattr(settings, split)
+    for split, share in shares.items():
         if place < share:
             ours = split == "monolingual" or not settings.test_origins or pair.origin in settings.test_origins
             return split if ours else "train"

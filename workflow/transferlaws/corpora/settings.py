@@ -215,6 +215,10 @@ class DebianCorpus(_Documents, _Corpus):
     source: Literal["debian"] = Field(description="Text inside Debian packages.")
     packages: list[Package] = Field(min_length=1, description="The packages.")
     members: list[str] = Field(min_length=1, description="Globs of the files to read, as usr/share/doc/*/*.txt.gz.")
+    format: Literal["txt", "tsv", "jsonl", "parquet", "fasta"] | None = Field(
+        None, description="Format; left out, the suffix tells it."
+    )
+    window: int = Field(500, ge=10, description="Characters of a document of FASTA sequences.")
 
 
 class DebianBitext(_Pairs, _Bitext):

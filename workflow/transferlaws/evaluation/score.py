@@ -10,6 +10,7 @@ import pandas as pd
 import zstandard
 
 from transferlaws.errors import UserError
+from transferlaws.evaluation.comet import Comet
 from transferlaws.evaluation.metrics import Scorer
 from transferlaws.evaluation.settings import ScoreSettings
 from transferlaws.files import atomic, check_sha256, read_json, write_sums
@@ -31,6 +32,7 @@ COLUMNS = [
     *["bleu", "chrf", "bleu_signature", "chrf_signature", "bleu_noise", "chrf_noise", "test_items", "test_tokens", "test_sha256"],
     *["contamination_removed", "status"],
 ]
+COMET_COLUMNS = ["comet", "comet_noise", "comet_signature"]  # only where the study asks for COMET
 INTEGERS = [
     name for name in COLUMNS if name.endswith(("_steps", "_positions", "_characters", "_tokens", "_pairs", "_items", "_removed"))
 ]
@@ -60,7 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Score every curve."""
     settings = ScoreSettings.model_validate_json(arguments.settings)
-    tasks = {name: Task(name, value, settings) for name, value in json.loads(arguments.tasks).items()}
+    comet = Comet(settings.comet) if settings.comet else None
+    tasks = {name: Task(name, value, settings, comet) for name, value in json.loads(arguments.tasks).items()}
     mixtures = json.loads(arguments.mixtures)
     rows, sentences = [], []
     with Progress("score", len(arguments.evaluations), "curves") as progress:
@@ -75,7 +78,7 @@ def run(arguments: argparse.Namespace) -> None:
             rows += [{"study": arguments.study, **row} for row, _ in more]
             sentences += [frame for _, frame in more]
             progress.update(1)
-    table = pd.DataFrame(rows, columns=COLUMNS).sort_values(
+    table = pd.DataFrame(rows, columns=COLUMNS + (COMET_COLUMNS if settings.comet else [])).sort_values(
         ["task", "model", "mixture", "finetuning_size", "seed", "pretraining_tokens"]
     )
     for name in INTEGERS:
@@ -90,11 +93,11 @@ def run(arguments: argparse.Namespace) -> None:
 class Task:
     """A task's references, and the scorer that holds them."""
 
-    def __init__(self, name: str, value: dict, settings: ScoreSettings) -> None:
+    def __init__(self, name: str, value: dict, settings: ScoreSettings, comet: Comet | None = None) -> None:
         self.name, self.folder = name, Path(value["data"])
         self.source, self.target = value.get("source"), value.get("target")
         self.report = read_json(self.folder / "report.json")
-        self.settings = settings
+        self.settings, self.comet = settings, comet
         self._scorers: dict[int, Scorer] = {}
         path = self.folder / ("test.jsonl.zst" if self.report["kind"] == "bitext" else "documents.jsonl.zst")
         self.sha256 = self.report["files"][path.name]
@@ -167,7 +170,13 @@ def _scores(test: pd.DataFrame, task: Task) -> tuple[dict, dict]:
     bleu, chrf = task.scorer(len(test)).score(test["hypothesis"].tolist())
     row = {"bleu": bleu.value, "bleu_noise": bleu.noise, "bleu_signature": bleu.signature}
     row |= {"chrf": chrf.value, "chrf_noise": chrf.noise, "chrf_signature": chrf.signature}
-    return row, {"bleu_statistics": list(bleu.statistics), "chrf_statistics": list(chrf.statistics)}
+    statistics = {"bleu_statistics": list(bleu.statistics), "chrf_statistics": list(chrf.statistics)}
+    if task.comet:
+        each = task.comet.score(task.sources[: len(test)], test["hypothesis"].tolist(), task.references[: len(test)])
+        noise = float((task.scorer(len(test)).resamples @ each / len(each)).std(ddof=1))
+        row |= {"comet": float(each.mean()), "comet_noise": noise, "comet_signature": task.comet.signature}
+        statistics["comet"] = each
+    return row, statistics
 
 
 def _pretraining(replica: dict) -> dict:

@@ -34,8 +34,8 @@ class LawFit:
             raise UserError(f"{self.law}: nothing was fitted: {self.report['verdict']['text']}")
         form, curve = LAWS[self.law].form, self.result.curve
         design = curve.design.at(_matrix(x, len(form.columns), self.law))
-        low, high = interval(form.predict(self.result.draws.thetas, design), level)
-        return form.predict(curve.fit.theta[None], design)[0], low, high
+        estimate = form.predict(curve.fit.theta[None], design)[0]
+        return estimate, *interval(form.predict(self.result.draws.thetas, design), level, estimate)
 
 
 def fit_law(

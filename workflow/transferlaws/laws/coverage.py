@@ -59,6 +59,9 @@ SCENARIOS = (
     Scenario("cross-entropy-power", "8 rungs, 3 seeds, 3 curves", (1.5, 40.0, 0.25), (RUNGS,), LOSS, (LAST,)),
     Scenario("cross-entropy-power", "8 rungs, 3 seeds, 1 curve", (1.5, 40.0, 0.25), (RUNGS,), LOSS, (LAST,), curves=1),
     Scenario("cross-entropy-power", "6 rungs, 3 seeds, 3 curves", (1.5, 40.0, 0.25), (SHORT,), LOSS, (4 * SHORT[-1],)),
+    Scenario(
+        "cross-entropy-power", "6 rungs, 3 seeds, 3 curves, no asymptote", (0.0, 20.0, 0.15), (SHORT,), LOSS, (4 * SHORT[-1],)
+    ),
     Scenario("cross-entropy-power", "10 rungs, 3 seeds, 3 curves", (1.5, 40.0, 0.25), (LONG,), LOSS, (4 * LONG[-1],)),
     Scenario("cross-entropy-power", "4 rungs, 2 seeds, 3 curves", (1.5, 40.0, 0.25), (FEW,), LOSS, (4 * FEW[-1],), seeds=2),
     Scenario("transfer-gap", "8 x 5, 3 seeds, 3 curves", (1.0, 0.9, 60.0, 0.45, 0.12), (RUNGS, SIZES), LOSS, (LAST, SIZES[-1])),
@@ -141,12 +144,13 @@ def coverage_of(scenario: Scenario, *, studies: int, bootstraps: int, level: flo
         curve, thetas = result.curve, result.draws.thetas
         own, at = len(truth), curve.design.at(beyond)
         estimate = form.natural(curve.fit.theta[None], curve.design)[0]
-        low, high = interval(form.natural(thetas, curve.design), level)
-        pinned.append(identified(form=form, estimate=estimate, low=low, high=high, width=settings.identified_width)[:own])
-        ahead_low, ahead_high = interval(form.predict(thetas, at), level)
+        low, high = interval(form.natural(thetas, curve.design), level, estimate)
+        pinned.append(identified(form=form, low=low, high=high, ratio=settings.identified_ratio)[:own])
+        ahead = form.predict(curve.fit.theta[None], at)[0]
+        ahead_low, ahead_high = interval(form.predict(thetas, at), level, ahead)
         lows.append(np.append(low[:own], ahead_low))
         highs.append(np.append(high[:own], ahead_high))
-        estimates.append(np.append(estimate[:own], form.predict(curve.fit.theta[None], at)))
+        estimates.append(np.append(estimate[:own], ahead))
         progress.update(1, scenario.law)
     low, high, estimate = np.array(lows), np.array(highs), np.array(estimates)
     counted = np.column_stack([np.array(pinned), np.ones(studies, dtype=bool)])

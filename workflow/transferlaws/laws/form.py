@@ -28,7 +28,7 @@ class Parameter:
     derived: bool = False
     """Not a parameter of the equation, but a function of its parameters that data pin down better, or that answers a question."""
     logarithmic: bool = False
-    """A logarithm: its interval is judged by its own width, not relative to an estimate that may be 0."""
+    """A logarithm: its interval is judged as that of what it is the logarithm of."""
 
     @property
     def profiled(self) -> bool:

@@ -38,7 +38,7 @@ class Quantity:
         """Estimate with the ends of its interval, null where unknown."""
         if not len(self.draws):
             return {"estimate": self.estimate, "low": None, "high": None}
-        low, high = interval(self.draws[:, None], level)
+        low, high = interval(self.draws[:, None], level, np.array([self.estimate]))
         return {"estimate": self.estimate, "low": float(low[0]), "high": float(high[0])}
 
 

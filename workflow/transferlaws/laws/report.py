@@ -21,10 +21,10 @@ def report(result: Fitted | Unfitted, *, law: Law, settings: FitSettings) -> dic
         return _head(result.group) | _without_fit(result, law)
     form, curve = law.form, result.curve
     estimate = form.natural(curve.fit.theta[None], curve.design)[0]
-    low, high = interval(form.natural(result.draws.thetas, curve.design), settings.level)
+    low, high = interval(form.natural(result.draws.thetas, curve.design), settings.level, estimate)
     if curve.undetermined:
         low, high = np.full_like(low, np.nan), np.full_like(high, np.nan)
-    pinned = identified(form=form, estimate=estimate, low=low, high=high, width=settings.identified_width)
+    pinned = identified(form=form, low=low, high=high, ratio=settings.identified_ratio)
     verdict = _verdict(result, law=law, settings=settings, pinned=pinned)
     status, reason = _status(form, curve, verdict)
     names = np.array([p.name for p in form.parameters])
@@ -262,10 +262,11 @@ def _band(result: Fitted, *, law: Law, settings: FitSettings) -> dict:
     others = np.unique(seen[:, 1:], axis=0)
     x = np.vstack([np.column_stack([line, np.tile(other, (len(line), 1))]) for other in others])
     design = curve.design.at(x)
-    low, high = interval(form.predict(result.draws.thetas, design), settings.level)
+    estimate = form.predict(curve.fit.theta[None], design)[0]
+    low, high = interval(form.predict(result.draws.thetas, design), settings.level, estimate)
     return {
         **{column: x[:, j].tolist() for j, column in enumerate(curve.group.columns)},
-        "estimate": _finites(form.predict(curve.fit.theta[None], design)[0]),
+        "estimate": _finites(estimate),
         "low": _finites(low),
         "high": _finites(high),
     }

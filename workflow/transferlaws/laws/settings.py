@@ -61,8 +61,10 @@ class FitSettings(BaseModel):
         True, description="estimate run and residual noise from all curves of a task, model and metric together, in log units"
     )
     extrapolation: float = Field(4.0, ge=1, description="bands reach this many times beyond the largest fitted or held-out rung")
-    identified_width: float = Field(
-        1.0, gt=0, description="a parameter is identified if its interval is bounded and no wider than this many times its estimate"
+    identified_ratio: float = Field(
+        2.0,
+        gt=1,
+        description="a parameter is identified if its interval is bounded and its ends are within this factor of each other",
     )
     significance: float = Field(0.05, gt=0, lt=1, description="level of the tests of monotony and of fit")
     low_data_share: float = Field(

@@ -181,7 +181,7 @@ def _points(rows: pd.DataFrame, metric: str, columns: tuple[str, ...], baseline:
     for column in columns:
         points[column] = rows[column]
     trajectory = rows[["model", "mixture", "seed"]].astype(str).agg("/".join, axis=1)
-    points["run"] = pd.factorize(trajectory)[0]
+    points["run"] = pd.factorize(trajectory, sort=True)[0]
     points["role"], points["reason"] = "fit", ""
 
     def exclude(which: pd.Series, reason: str) -> None:

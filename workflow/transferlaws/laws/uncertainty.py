@@ -1,13 +1,14 @@
 """Intervals and bands: the fit repeated on data sets drawn with run, residual and test-set noise.
 
-Intervals are percentiles of the refitted quantity, which respect any change of parameters. Noise is drawn with the uncertainty of
-its own estimate (`noise.py`), so that two or three seeds give Student's wide tails and not a narrow normal. The test-set noise of
-a score is common to all points (they are measured on the same test set), hence invisible in residuals, and is added to them.
+Intervals are bias-corrected percentiles of the refitted quantity, which respect any change of parameters. Noise is drawn with the
+uncertainty of its own estimate (`noise.py`), so that two or three seeds give Student's wide tails and not a narrow normal. The
+test-set noise of a score is common to all points (they are measured on the same test set), hence invisible in residuals, and added.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from transferlaws.laws.fit import PointFit, minimise, minimise_from_least_squares
 from transferlaws.laws.form import Array, Design, Form
@@ -100,14 +101,23 @@ def draw_noise(*, runs: Array, test_noise: Array, evidence: NoiseEvidence, count
     return run_deviation[:, None] * effect + residual_deviation[:, None] * residual + shared
 
 
-def interval(draws: Array, level: float) -> tuple[Array, Array]:
-    """Central percentiles over axis 0, NaN without draws; draws that are infinite count as beyond any bound."""
+def interval(draws: Array, level: float, estimate: Array | None = None) -> tuple[Array, Array]:
+    """Central percentiles over axis 0 of draws (B, k), NaN without draws; infinite draws count as beyond any bound.
+
+    With the estimate (k,) the percentiles are bias-corrected (Efron 1981): shifted by how far the estimate is from the median of
+    its refits. That matters next to a boundary, where an estimate can only err to one side.
+    """
     if not len(draws):
         return np.full(draws.shape[1:], np.nan), np.full(draws.shape[1:], np.nan)
-    tail = 100 * (1 - level) / 2
-    low = np.percentile(draws, tail, axis=0, method="nearest")
-    high = np.percentile(draws, 100 - tail, axis=0, method="nearest")
-    return low, high
+    ordered, last = np.sort(draws, axis=0), len(draws) - 1
+    shift = np.zeros(draws.shape[1])
+    if estimate is not None:
+        below = (draws < estimate).mean(axis=0) + 0.5 * (draws == estimate).mean(axis=0)
+        shift = ndtri(np.clip(below, 0.02, 0.98))
+    reach = ndtri((1 + level) / 2)
+    low, high = (np.rint(last * ndtr(2 * shift + side)).astype(int) for side in (-reach, reach))
+    columns = np.arange(draws.shape[1])
+    return ordered[low, columns], ordered[high, columns]
 
 
 def profile(

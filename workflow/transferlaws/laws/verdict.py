@@ -120,17 +120,19 @@ def monotone_p_value(
     return float((1 + (null >= found / (error.squares / error.freedom)).sum()) / (SIMULATIONS + 1))
 
 
-def identified(*, form: Form, estimate: Array, low: Array, high: Array, width: float) -> Array:
-    """Which parameters the data pin down: the interval is bounded and no wider than `width` times the estimate.
+def identified(*, form: Form, low: Array, high: Array, ratio: float) -> Array:
+    """Which parameters the data pin down: the interval is bounded, of one sign, and its ends are within a factor `ratio`.
 
-    A parameter that is a logarithm is pinned down if the interval is no wider than `width` (a factor of e for width 1).
+    The ends of a logarithm's interval are compared as what it is the logarithm of.
     """
     lower = np.array([p.lower for p in form.parameters])
     upper = np.array([p.upper for p in form.parameters])
-    size = np.where([p.logarithmic for p in form.parameters], 1.0, np.abs(estimate))
-    with np.errstate(invalid="ignore"):
+    logarithm = np.array([p.logarithmic for p in form.parameters])
+    with np.errstate(invalid="ignore", divide="ignore"):
         bounded = np.isfinite(low) & np.isfinite(high) & (low > lower) & (high < upper)
-        return bounded & (high - low <= width * size)
+        size = np.sort(np.abs([low, high]), axis=0)
+        apart = np.where(logarithm, high - low, np.where(low * high > 0, np.log(size[1] / size[0]), np.inf))
+        return bounded & (apart <= np.log(ratio))
 
 
 def text_of(*, reason: str, monotone: bool | None, holds: bool | None, pinned: list[str], loose: list[str]) -> str:

@@ -7,16 +7,17 @@ Either way every process makes the same batches and takes its rows of each: the 
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
-from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
 
 from transferlaws.errors import UserError
 from transferlaws.model.transformer import Transformer
+
+if TYPE_CHECKING:  # half a second to import, needed under torchrun only
+    from torch.distributed.device_mesh import DeviceMesh
 
 
 @dataclass
@@ -26,7 +27,7 @@ class World:
     rank: int
     size: int
     device: torch.device
-    mesh: DeviceMesh | None = None
+    mesh: "DeviceMesh | None" = None
 
     @classmethod
     def join(cls, device: torch.device) -> "World":
@@ -34,6 +35,8 @@ class World:
         size = int(os.environ.get("WORLD_SIZE", "1"))
         if size == 1:
             return cls(0, 1, device)
+        from torch.distributed.device_mesh import init_device_mesh
+
         if device.type == "cuda":
             device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
             torch.cuda.set_device(device)
@@ -71,6 +74,8 @@ class World:
 
     def replicated(self, tensor: Tensor) -> Tensor:
         """A tensor that every process holds whole, in the form that computes with sharded ones."""
+        from torch.distributed.tensor import DTensor, Replicate
+
         return DTensor.from_local(tensor, self.mesh, [Replicate()], run_check=False)
 
 
@@ -80,6 +85,9 @@ def shard(model: Transformer, world: World) -> None:
     Axis 1 is split: the layers of a stack, the rows of the vocabulary. All parameters are gathered at once for a step, in the type
     of computation: 6 GB at 3B parameters in bf16.
     """
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+    from torch.distributed.tensor import Shard
+
     for name, parameter in model.named_parameters():
         if parameter.shape[1] % world.size:
             raise UserError(
@@ -89,14 +97,21 @@ def shard(model: Transformer, world: World) -> None:
     fully_shard(model, mesh=world.mesh, shard_placement_fn=lambda _: Shard(1), mp_policy=policy)
 
 
+def is_sharded(tensor: Tensor) -> bool:
+    """True for a DTensor."""
+    return hasattr(tensor, "full_tensor")
+
+
 def whole(tensor: Tensor) -> Tensor:
     """All of a tensor that may be sharded; every process must call it."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    return tensor.full_tensor() if is_sharded(tensor) else tensor
 
 
 @torch.no_grad()
 def fill(target: Tensor, source: Tensor) -> None:
     """Copy a whole tensor into one that may be sharded."""
-    if isinstance(target, DTensor):
+    if is_sharded(target):
+        from torch.distributed.tensor import distribute_tensor
+
         source = distribute_tensor(source.to(target.device, target.dtype), target.device_mesh, target.placements)
     target.copy_(source)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.distributed.tensor import DTensor, Replicate
 
 from transferlaws.model.transformer import Transformer
 from transferlaws.training.settings import OptimiserSettings
@@ -148,8 +147,6 @@ class Optimiser:
     def __init__(self, model: Transformer, settings: OptimiserSettings) -> None:
         self.model, self.settings = model, settings
         self.count = torch.zeros((), device=model.embedding.device)
-        if isinstance(model.embedding, DTensor):
-            self.count = DTensor.from_local(self.count, model.embedding.device_mesh, [Replicate()], run_check=False)
         self.state = {name: self._fresh(name, p.detach()) for name, p in model.named_parameters()}
         self.update = update  # replaced by a compiled form on a GPU
 

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 
 from transferlaws.model.loss import linear_cross_entropy, token_losses
 from transferlaws.model.transformer import Dropping, Transformer, no_dropout
 from transferlaws.seeding import seed_for
-from transferlaws.training.distributed import World, whole
+from transferlaws.training.distributed import World, is_sharded, whole
 from transferlaws.training.graphs import GraphedStep
 from transferlaws.training.optimisers import Optimiser
 
@@ -62,7 +61,9 @@ class Step:
     def __init__(self, model: Transformer, optimiser: Optimiser, dropout: float, world: World | None = None) -> None:
         self.model, self.optimiser, self.dropout = model, optimiser, dropout
         self.world = world or World(0, 1, model.embedding.device)
-        self.sharded = isinstance(model.embedding, DTensor)
+        self.sharded = is_sharded(model.embedding)
+        if self.sharded:
+            optimiser.count = self.world.replicated(optimiser.count)
         self.parts = 1
         self.graphed = None
         if model.embedding.is_cuda and not self.sharded:

@@ -14,6 +14,7 @@ from filelock import FileLock
 from transferlaws.corpora.items import Document, Pair
 from transferlaws.corpora.settings import DebianBitext, DebianCorpus, Package
 from transferlaws.corpora.sources import Context, Provenance
+from transferlaws.corpora.sources.fasta import windows
 from transferlaws.corpora.sources.files import read_documents, read_rows
 from transferlaws.errors import ChecksumError, UserError
 from transferlaws.files import sha256
@@ -22,6 +23,8 @@ from transferlaws.files import sha256
 def documents(settings: DebianCorpus, context: Context) -> tuple[Provenance, Iterator[Document]]:
     """Documents of the files that `members` match."""
     provenance, paths = _extract(settings, context)
+    if settings.format == "fasta":
+        return provenance, (document for path in paths for document in windows(path, settings.window, context))
     return provenance, read_documents(settings, paths, context)
 
 

@@ -16,10 +16,11 @@ def documents(settings: FastaCorpus, context: Context) -> tuple[Provenance, Iter
     """Windows of every sequence, in capitals; the last of a sequence may be shorter."""
     paths = expand(settings.paths)
     provenance = Provenance(settings.version, settings.licence, {str(path): sha256(path) for path in paths})
-    return provenance, (document for path in paths for document in _windows(path, settings.window, context))
+    return provenance, (document for path in paths for document in windows(path, settings.window, context))
 
 
-def _windows(path: Path, window: int, context: Context) -> Iterator[Document]:
+def windows(path: Path, window: int, context: Context) -> Iterator[Document]:
+    """Windows of every sequence of a file."""
     name, start, held = "", 0, ""
     for number, line in lines(path, context.removed):
         if line.startswith(">"):

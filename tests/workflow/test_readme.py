@@ -1,0 +1,46 @@
+"""The README's example of a study on one's own data is a real one."""
+
+import gzip
+import json
+import re
+
+import yaml
+import zstandard
+
+from tiny import REPOSITORY
+from transferlaws.cli import main
+from transferlaws.config import overlay
+from transferlaws.files import read_json
+from transferlaws.study import Plan
+
+
+def test_the_example_of_own_data_works(tmp_path, monkeypatch):
+    block = re.search(r"```yaml\n(study: mine.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)[1]
+    plan = Plan(overlay(yaml.safe_load((REPOSITORY / "config.yaml").read_text()), yaml.safe_load(block)))
+    assert {curve.mixture for curve in plan.curves} == {"scratch", "en+de", "en"}
+    assert [curve.size for curve in plan.curves if curve.mixture == "en"] == [500, 2000]
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/reports").mkdir(parents=True)
+    sentences = [f"The harvest of the year {year} was better than the one before it." for year in range(1500, 1900)]
+    with gzip.open("data/reports/a.txt.gz", "wt") as file:
+        file.writelines(f"{sentence}\n" for sentence in sentences)
+    lines = "".join(
+        json.dumps({"body": f"Die Ernte im Jahr {year} war besser als die zuvor."}) + "\n" for year in range(1500, 1900)
+    )
+    (tmp_path / "data/news.jsonl.zst").write_bytes(zstandard.compress(lines.encode()))
+    words = [
+        f"{a} {b}" for a in ("red", "green", "blue", "white") for b in ("house", "letter", "ship", "bird", "tree", "stone", "river")
+    ]
+    (tmp_path / "data/letters.tsv").write_text("".join(f"My {w} is old\tMein {w[::-1]} ist alt\n" for w in words))
+
+    def stage(*arguments):
+        assert main([*map(str, arguments), "--cache", "cache"]) == 0
+
+    bitext = plan.bitext.format(bitext="letters")
+    stage("bitext", "--name", "letters", "--settings", plan.settings("bitexts", "letters"), "--output", bitext)
+    assert sum(read_json(f"{bitext}/report.json")["splits"].values()) > 20
+    for name in ("reports-en", "news-de"):
+        folder = plan.corpus.format(corpus=name)
+        stage("corpus", "--name", name, "--settings", plan.settings("corpora", name), "--against", bitext, "--output", folder)
+        assert read_json(f"{folder}/report.json")["documents"] > 0
