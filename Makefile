@@ -22,7 +22,8 @@ STUDY := --cores $(CORES) $(if $(PROFILE),--profile $(PROFILE)) $(if $(CONFIG),-
 # A killed Snakemake leaves its lock behind. flock tells a dead one from a running one: the system drops it with the process.
 study: $(READY)
 	@flock --nonblock --conflict-exit-code 75 .snakemake.lock sh -c '\
-	  { $(BIN)/snakemake --unlock $(STUDY) >/dev/null 2>&1 || true; } && exec $(BIN)/snakemake $(STUDY)' \
+	  { ! ls .snakemake/locks/* >/dev/null 2>&1 || $(BIN)/snakemake --unlock $(STUDY) >/dev/null 2>&1 || true; } \
+	  && exec $(BIN)/snakemake $(STUDY)' \
 	  || { status=$$?; [ $$status -ne 75 ] || echo "another \`make study\` is running in this folder: wait for it" >&2; exit $$status; }
 
 test: $(READY)

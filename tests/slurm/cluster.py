@@ -1,5 +1,6 @@
 """A real SLURM on loopback: munged, slurmctld and two slurmd, one of them with two fake GPUs, in a folder of its own."""
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -131,7 +132,7 @@ class Cluster:
         self.daemons.append(daemon)
 
     def stop(self) -> None:
-        """Cancel what runs, then stop the daemons, last started first."""
+        """Cancel what runs, stop the daemons, last started first, and end processes of requeued jobs that SLURM forgot."""
         if len(self.daemons) > 1:
             self.cancel_all()
         for daemon in reversed(self.daemons):
@@ -141,6 +142,9 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
+        for process in self._processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
 
     def run(self, *command: str) -> str:
         """A SLURM command's output."""
@@ -177,20 +181,29 @@ class Cluster:
         """Change a job: `update(number, StartTime="now")`."""
         self.run("scontrol", "update", f"JobId={number}", *(f"{name}={value}" for name, value in fields.items()))
 
-    def kill(self, number: str, command: str) -> None:
-        """SIGKILL the processes of a job whose command line contains `command`."""
-        marks = {f"SLURM_JOB_ID={number}".encode(), f"PATH={self.environment['PATH']}".encode()}
-        killed = 0
+    def _processes(self, *variables: str, command: str = "") -> list[int]:
+        """Processes of this cluster's jobs, by what is in their environment and command line."""
+        marks = {variable.encode() for variable in (f"PATH={self.environment['PATH']}", *variables)}
+        found = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
-                ours = marks <= set((folder / "environ").read_bytes().split(b"\0"))
-                if ours and command in (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode():
-                    os.kill(int(folder.name), signal.SIGKILL)
-                    killed += 1
-            except (OSError, UnicodeDecodeError):
+                environment = set((folder / "environ").read_bytes().split(b"\0"))
+                line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
                 continue  # it ended meanwhile
-        if not killed:
+            # the test's own processes share the environment, but no job's number
+            if marks <= environment and command in line and any(name.startswith(b"SLURM_JOB_ID=") for name in environment):
+                found.append(int(folder.name))
+        return found
+
+    def kill(self, number: str, command: str) -> None:
+        """SIGKILL the processes of a job whose command line contains `command`."""
+        processes = self._processes(f"SLURM_JOB_ID={number}", command=command)
+        if not processes:
             raise RuntimeError(f"job {number} has no process with `{command}` in its command line")
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
 
     def end_time_limit(self, number: str) -> None:
         """Let a job reach its time limit."""

@@ -1,0 +1,92 @@
+"""What Snakemake itself costs: a call that finds nothing to do, and the job graph of a study of 10,000 runs.
+
+    python benchmarks/workflow.py        writes benchmarks/results/workflow.json
+
+The finished study of the first number is the tiny one, whose graph is as large as the default study's.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import yaml
+
+REPOSITORY = Path(__file__).parent.parent
+sys.path += [str(REPOSITORY / "tests"), str(REPOSITORY / "workflow")]
+
+from tiny import checkout, snakemake  # noqa: E402
+from transferlaws.config import overlay  # noqa: E402
+from transferlaws.study import Plan  # noqa: E402
+
+REPEATS = 5
+
+
+def nothing_to_do(folder: Path) -> dict:
+    """A call that finds every result there."""
+    snakemake(folder)
+    seconds = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        assert "Nothing to be done" in snakemake(folder).stderr
+        seconds.append(time.perf_counter() - start)
+    return {"seconds": round(min(seconds), 2)}
+
+
+def large_graph(folder: Path, sizes: int = 50, mixtures: int = 99) -> dict:
+    """The time to the table of jobs of a dry run, when there is nothing yet; CPU seconds beside it, for a busy machine."""
+    study = yaml.safe_load((folder / "tiny.yaml").read_text())
+    study["mixtures"] = {f"m{number}": {"en": number / 200, "de": 1 - number / 200} for number in range(1, mixtures + 1)}
+    study["tasks"]["en-de"]["pairs"] = list(range(1, sizes + 1))
+    study["pretraining"]["seeds"] = [1]
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(study))
+    plan = Plan(overlay(yaml.safe_load((folder / "config.yaml").read_text()), study))
+    runs = [_until_job_table(folder) for _ in range(REPEATS)]
+    replicas = len(study["pretraining"]["ladder"]) * len(study["finetuning"]["learning_rates"])
+    return {
+        "jobs": len(plan.trajectories) + 2 * len(plan.curves),
+        "fine_tuned_models": sum(replicas if curve.mixture != "scratch" else 2 for curve in plan.curves),
+        "seconds": round(min(wall for wall, _ in runs), 2),
+        "cpu_seconds": round(min(cpu for _, cpu in runs), 2),
+    }
+
+
+def _until_job_table(folder: Path) -> tuple[float, float]:
+    command = [sys.executable, "-m", "snakemake", "--configfile", "tiny.yaml", "--cores", "2", "--dry-run"]
+    start = time.perf_counter()
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        for line in process.stdout:
+            if line.startswith("Job stats"):
+                times = psutil.Process(process.pid).cpu_times()
+                wall = time.perf_counter() - start
+                process.kill()
+                return wall, times.user + times.system
+    raise RuntimeError("no job table")
+
+
+def main() -> None:
+    """Measure and write."""
+    with tempfile.TemporaryDirectory() as name:
+        small, large = Path(name, "small"), Path(name, "large")
+        small.mkdir()
+        large.mkdir()
+        results = {
+            "cores": os.cpu_count(),
+            "snakemake": subprocess.run(
+                [sys.executable, "-m", "snakemake", "--version"], capture_output=True, text=True
+            ).stdout.strip(),
+            "large_graph": large_graph(checkout(large)),
+            "nothing_to_do": nothing_to_do(checkout(small)),
+        }
+    path = REPOSITORY / "benchmarks" / "results" / "workflow.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(results, indent=1) + "\n")
+    print(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()
