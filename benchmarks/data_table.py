@@ -28,7 +28,13 @@ def main() -> None:
         splits = ", ".join(f"{split} {number:,}" for split, number in report["splits"].items())
         shared = counts({name: found["documents"] for name, found in report["contamination"].items()})
         cells = [report["name"], report["version"] or "–", report["licence"], f"{report['read']:,}", f"{report['kept']:,}"]
-        cells += [f"{report['characters']:,}", tokens(root, path.parents[1].name, report["name"]), splits, counts(report["removed"]), shared]
+        cells += [
+            f"{report['characters']:,}",
+            tokens(root, path.parents[1].name, report["name"]),
+            splits,
+            counts(report["removed"]),
+            shared,
+        ]
         print(f"| {' | '.join(cells)} |")
 
 
