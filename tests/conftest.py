@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))  # tests/tiny.py
 
 
@@ -14,3 +16,11 @@ def finished_tiny(tmp_path_factory):
     folder = checkout(tmp_path_factory.mktemp("tiny"))
     snakemake(folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def denormals_as_they_were():
+    """Training flushes denormals for the whole process, and hypothesis minds."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
