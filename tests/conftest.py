@@ -3,8 +3,6 @@ from pathlib import Path
 
 import pytest
 
-import pytest
-
 sys.path.insert(0, str(Path(__file__).parent))  # tests/tiny.py
 
 
