@@ -27,7 +27,7 @@ study: $(READY)
 	  || { status=$$?; [ $$status -ne 75 ] || echo "another \`make study\` is running in this folder: wait for it" >&2; exit $$status; }
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow and not slurm and not gpu"
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow and not slurm and not gpu"
 
 test-all: $(READY)
 	$(BIN)/python -m pytest
