@@ -20,6 +20,7 @@ from transferlaws.tokens.batches import epoch_batches, nested_subset
 from transferlaws.tokens.vocabulary import Vocabulary
 from transferlaws.training.distributed import World
 from transferlaws.training.examples import Examples, open_examples
+from transferlaws.training.launch import spread
 from transferlaws.training.lockstep import Lockstep, Replica
 from transferlaws.training.log import Log, write_lines
 from transferlaws.training.settings import FinetuningSettings
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Fine-tune what is not finished yet, then write the outputs."""
+    spread()
     curve = Curve(arguments)
     with exclusive(curve.running / "lock") if curve.world.first else nullcontext():
         curve.world.wait()

@@ -72,7 +72,8 @@ class Checkpointer:
         return self
 
     def _ask(self, number: int, _: FrameType | None) -> None:
-        if self.asked:  # a second request does not wait for a step to end
+        # a second Ctrl-C does not wait for a step to end; SIGTERM may come twice, from SLURM and from torchrun
+        if self.asked and number == signal.SIGINT:
             raise Terminated(128 + number)
         self.asked = number
 
