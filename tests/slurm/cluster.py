@@ -103,6 +103,7 @@ class Cluster:
             **{name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_", "SNAKEMAKE_"))},
             "PATH": f"{folder / 'bin'}{os.pathsep}{_path()}",
             "SLURM_CONF": str(self.config),
+            "TEST_CLUSTER": str(folder),  # tells the processes of its jobs from others
         }
 
     def start(self) -> None:
@@ -183,7 +184,7 @@ class Cluster:
 
     def _processes(self, *variables: str, command: str = "") -> list[int]:
         """Processes of this cluster's jobs, by what is in their environment and command line."""
-        marks = {variable.encode() for variable in (f"PATH={self.environment['PATH']}", *variables)}
+        marks = {variable.encode() for variable in (f"TEST_CLUSTER={self.folder}", *variables)}
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
@@ -196,14 +197,13 @@ class Cluster:
                 found.append(int(folder.name))
         return found
 
-    def kill(self, number: str, command: str) -> None:
-        """SIGKILL the processes of a job whose command line contains `command`."""
+    def signal(self, number: str, command: str, what: signal.Signals) -> bool:
+        """Signal the processes of a job whose command line contains `command`; False if there are none."""
         processes = self._processes(f"SLURM_JOB_ID={number}", command=command)
-        if not processes:
-            raise RuntimeError(f"job {number} has no process with `{command}` in its command line")
         for process in processes:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+                os.kill(process, what)
+        return bool(processes)
 
     def end_time_limit(self, number: str) -> None:
         """Let a job reach its time limit."""

@@ -1,5 +1,6 @@
 """Whatever a cluster does to a job, the workflow ends with the right output, and a stage goes on where it was."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +50,7 @@ def run(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Run:
     try:
         numbers = {part: wait_for(lambda part=part: _counting(cluster, folder, part), f"{part} to count") for part in PARTS}
         cluster.end_time_limit(numbers["limited"])
-        cluster.kill(numbers["killed"], "count.py")
+        assert cluster.signal(numbers["killed"], "count.py", signal.SIGKILL)
         cluster.run("scancel", numbers["cancelled"])
         ended = {numbers[part] for part in ("limited", "killed", "cancelled")}
         wait_for(lambda: not ended & set(cluster.jobs()), "three jobs to end")

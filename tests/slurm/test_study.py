@@ -1,5 +1,6 @@
 """The tiny study through `profiles/slurm`, disturbed by the cluster: the tables are those of a run on one machine."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -13,18 +14,12 @@ from study import answers, end_all, make_study, prepare
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def running(cluster: Cluster, rule: str, avoid: set[str]) -> str | None:
-    """A running job of a rule that was not disturbed before."""
-    return next((n for n, what in cluster.jobs("RUNNING").items() if what.startswith(f"rule_{rule}_") and n not in avoid), None)
-
-
-def kill(cluster: Cluster, number: str) -> bool:
-    """SIGKILL a job's stage as soon as it is there."""
-    try:
-        cluster.kill(number, "-m transferlaws")
-    except RuntimeError:
-        return False
-    return True
+def trajectory(cluster: Cluster, avoid: list[str], what: signal.Signals) -> str | None:
+    """A running trajectory that was not disturbed before, its process signalled."""
+    for number, comment in cluster.jobs("RUNNING").items():
+        if comment.startswith("rule_pretrain_") and number not in avoid and cluster.signal(number, "-m transferlaws", what):
+            return number
+    return None
 
 
 def test_the_tables_are_those_of_an_undisturbed_run(cluster: Cluster, finished_tiny: Path, tmp_path: Path) -> None:
@@ -32,24 +27,18 @@ def test_the_tables_are_those_of_an_undisturbed_run(cluster: Cluster, finished_t
     profile = yaml.safe_load((folder / "profiles/slurm/config.yaml").read_text())
     # tests cannot wait as long as users; fake GPUs are found by SLURM, not by torch
     profile |= {"slurm-init-seconds-before-status-checks": 2, "slurm-status-command": "squeue", "latency-wait": 10}
-    profile["set-resources"] = {"pretrain": {"gpu": 1}, "finetune": {"gres": "'gpu:1'"}}
+    profile["set-resources"] = {"pretrain": {"gpu": 1}, "finetune": {"gres": "'gpu:1'"}, "evaluate": {"gpu": 1}}
     (folder / "profiles/slurm/config.yaml").write_text(yaml.safe_dump(profile))
     workflow = make_study(folder, cluster.environment, "PROFILE=profiles/slurm")
     try:
-        disturbed: set[str] = set()
-        first = wait_for(lambda: running(cluster, "pretrain", disturbed), "a trajectory", 200)
-        disturbed |= {first}
-        assert cluster.job(first, "TresPerJob") == "gres:gpu:1"
-        wait_for(lambda: kill(cluster, first), "the trajectory's process")
-        second = wait_for(lambda: running(cluster, "pretrain", disturbed), "another trajectory", 100)
-        cluster.run("scancel", second)
-        disturbed |= {second}
-        curve = wait_for(lambda: cluster.release() or running(cluster, "finetune", disturbed), "a curve", 200)
-        assert cluster.job(curve, "TresPerNode") == "gres:gpu:1"
-        cluster.preempt(curve)
-        disturbed |= {curve}
-        limited = wait_for(lambda: cluster.release() or running(cluster, "evaluate", disturbed), "an evaluation", 200)
+        disturbed: list[str] = []
+        for what in (signal.SIGSTOP, signal.SIGKILL, signal.SIGCONT, signal.SIGCONT):
+            disturbed.append(wait_for(lambda what=what: trajectory(cluster, disturbed, what), "a trajectory", 200))
+        limited, _, cancelled, preempted = disturbed
+        assert cluster.job(limited, "TresPerJob") == "gres:gpu:1"
+        cluster.run("scancel", cancelled)
         cluster.end_time_limit(limited)
+        cluster.preempt(preempted)
         wait_for(lambda: cluster.release() or workflow.poll() is not None, "the study to end", 300)
     except TimeoutError as error:
         pytest.fail(f"{error}\n{cluster.run('squeue', '-o', '%A %T %r %N %k')}\n{(folder / 'output').read_text()}")
