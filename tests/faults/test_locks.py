@@ -7,7 +7,7 @@ import sys
 
 import psutil
 import pytest
-from study import answers, end_all, environment, make_study, prepare, stages, workflows
+from study import answers, end_all, environment, make_study, prepare, processes, stages, workflows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -24,6 +24,16 @@ def plain_snakemake(folder) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
 
 
+def suspended_while_training(folder) -> psutil.Process | None:
+    """A stage that holds the lock on its state, suspended."""
+    for lock in (folder / "results/.state").glob("*/lock"):
+        for stage in stages(folder):
+            if f"process {stage.pid} on" in lock.read_text():
+                stage.suspend()
+                return stage
+    return None
+
+
 def until(condition, run: subprocess.Popen, seconds: float = 120) -> object:
     """Wait for something to be true while `make study` runs."""
     for _ in range(round(seconds / 0.05)):
@@ -37,7 +47,7 @@ def until(condition, run: subprocess.Popen, seconds: float = 120) -> object:
 
 def test_a_second_workflow_is_refused_and_a_killed_one_leaves_nothing_to_clear(finished_tiny, folder):
     first = make_study(folder)
-    pretraining = until(lambda: [s for s in stages(folder) if "pretrain" in s.cmdline()], first)
+    orphan = until(lambda: suspended_while_training(folder), first)
     second = make_study(folder)
     assert second.wait(60) != 0
     assert "another `make study` is running" in (folder / "output").read_text()
@@ -45,15 +55,12 @@ def test_a_second_workflow_is_refused_and_a_killed_one_leaves_nothing_to_clear(f
     assert refused.returncode
     assert "cannot be locked" in refused.stderr
 
-    # an orphan that sleeps on its lock
-    orphan = pretraining[0]
-    orphan.suspend()
     for workflow in workflows(folder):
         workflow.kill()
     first.wait(60)
     again = make_study(folder)
     log = folder / orphan.cmdline()[orphan.cmdline().index("--log") + 1]
-    until(lambda: "is at the same work; waiting until it ends" in log.read_text(), again)
+    until(lambda: log.exists() and "is at the same work; waiting until it ends" in log.read_text(), again)
     assert f"process {orphan.pid} on" in log.read_text()
     orphan.resume()
     assert again.wait(300) == 0, (folder / "output").read_text()[-3000:]
@@ -68,6 +75,6 @@ def test_a_workflow_asked_to_stop_stops_and_goes_on(finished_tiny, folder):
         with contextlib.suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGTERM)
     assert run.wait(60) != 0
-    assert not stages(folder)
+    psutil.wait_procs(list(processes(folder)), 60)
     assert make_study(folder).wait(300) == 0, (folder / "output").read_text()[-3000:]
     assert answers(folder) == answers(finished_tiny)
