@@ -19,7 +19,7 @@ try:
     plan = Plan(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None
-environment.hand_over(plan.resolved())
+environment.hand_over(plan.resolved(), plan.study.store)
 
 costs = Costs(plan)
 if workflow.is_main_process:

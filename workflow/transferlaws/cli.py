@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from transferlaws import store
 from transferlaws.errors import UserError
 from transferlaws.files import remedy
 
@@ -46,7 +47,8 @@ def main(argv: list[str] | None = None) -> int:
     logger = logging.getLogger("transferlaws")
     try:
         configure_log(arguments.log)
-        importlib.import_module(STAGES[arguments.stage][0]).run(arguments)
+        module = STAGES[arguments.stage][0]
+        store.through(arguments.stage, module, arguments, importlib.import_module(module).run)
     except UserError as error:
         logger.error("transferlaws %s: %s", arguments.stage, error)
         return 1

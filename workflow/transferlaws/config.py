@@ -127,6 +127,11 @@ class Study(Section):
     cache: str | None = Field(
         None, description="Folder for downloads, shared by checkouts; empty: `transferlaws` in the user's cache folder."
     )
+    store: str | None = Field(
+        None,
+        description="Folder where corpora, bitexts, vocabularies, tokens and trajectories are kept for other checkouts, by a hash "
+        "of all they depend on; left out: nowhere.",
+    )
     corpora: dict[Name, CorpusSettings] = Field(description="Monolingual text, by name.")
     bitexts: dict[Name, BitextSettings] = Field({}, description="Sentence pairs, by name.")
     vocabulary: VocabularySettings = Field(VocabularySettings(), description="The vocabulary, shared by all models.")

@@ -12,9 +12,11 @@ def prepare(package: Path) -> None:
     os.environ["TRANSFERLAWS_PROGRESS"] = "lines"
 
 
-def hand_over(study: str) -> None:
-    """Give the resolved study to the rule that writes it: as a parameter it would fill every explanation of a rerun."""
+def hand_over(study: str, store: str | None) -> None:
+    """What no result depends on, or a hash stands for: the resolved study, for the rule that writes it, and the shared store."""
     os.environ["TRANSFERLAWS_STUDY"] = study
+    if store:
+        os.environ["TRANSFERLAWS_STORE"] = str(Path(store).expanduser().absolute())
 
 
 def _prepend(name: str, value: str) -> None:

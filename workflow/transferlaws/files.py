@@ -9,7 +9,7 @@ import os
 import re
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -121,21 +121,20 @@ def check_sha256(path: str | Path, expected: str, recorded_in: str | Path) -> No
 SUMS = "SHA256SUMS"
 
 
-def write_sums(*paths: str | Path) -> None:
-    """Record the checksums of files of one folder in its `SHA256SUMS`, which `sha256sum --check` reads too."""
-    (folder,) = {Path(path).parent for path in paths}
-    with atomic(folder / SUMS) as temporary:
-        temporary.write_text("".join(f"{sha256(path)}  {Path(path).name}\n" for path in paths), encoding="utf-8")
+def write_sums(folder: str | Path, names: Iterable[str]) -> None:
+    """Record the checksums of files of a folder in its `SHA256SUMS`, which `sha256sum --check` reads too."""
+    with atomic(Path(folder, SUMS)) as temporary:
+        temporary.write_text("".join(f"{sha256(Path(folder, name))}  {name}\n" for name in names), encoding="utf-8")
 
 
-def check_sums(path: str | Path) -> None:
-    """Raise `ChecksumError` if the `SHA256SUMS` beside a file lists another checksum for it; a file that is not listed passes."""
-    sums = Path(path).parent / SUMS
+def check_sums(folder: str | Path, name: str) -> None:
+    """Raise `ChecksumError` if a folder's `SHA256SUMS` lists another checksum for a file; a file that is not listed passes."""
+    sums = Path(folder, SUMS)
     if sums.is_file():
         for line in sums.read_text(encoding="utf-8").splitlines():
-            expected, _, name = line.partition("  ")
-            if name == Path(path).name:
-                check_sha256(path, expected, sums)
+            expected, _, listed = line.partition("  ")
+            if listed == name:
+                check_sha256(Path(folder, name), expected, sums)
 
 
 def canonical_json(value: object) -> str:

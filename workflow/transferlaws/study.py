@@ -213,7 +213,7 @@ class Plan:
 
     def identity(self) -> str:
         """A hash of the resolved study; where its files lie is no part of it."""
-        what = self.study.model_dump(mode="json", exclude={"results", "cache"})
+        what = self.study.model_dump(mode="json", exclude={"results", "cache", "store"})
         return hashlib.sha256(canonical_json(what).encode()).hexdigest()[:16]
 
 

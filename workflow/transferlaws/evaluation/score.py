@@ -87,7 +87,9 @@ def run(arguments: argparse.Namespace) -> None:
         table.to_csv(temporary, index=False)  # floats at full precision
     with atomic(arguments.sentences) as temporary:
         pd.concat(sentences, ignore_index=True).to_parquet(temporary, index=False)
-    write_sums(arguments.output, arguments.sentences)
+    written = [Path(arguments.output), Path(arguments.sentences)]
+    for folder in {path.parent for path in written}:
+        write_sums(folder, [path.name for path in written if path.parent == folder])
 
 
 class Task:

@@ -51,7 +51,7 @@ def with_sentences(table: pd.DataFrame, path: str | Path) -> pd.DataFrame:
     `path` is sentences.parquet: one row per (measurement, test sentence) with nll, tokens, and counts of BLEU and chrF. The shared
     part is the noise of each measurement times the square root of the mean correlation between measurements of its task.
     """
-    check_sums(path)
+    check_sums(Path(path).parent, Path(path).name)
     try:
         sentences = pd.read_parquet(path)
     except FileNotFoundError:

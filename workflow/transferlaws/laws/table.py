@@ -46,7 +46,7 @@ def read_measurements(path: str | Path) -> pd.DataFrame:
     Raises `UserError` naming the row and column of a missing column, an empty or non-numeric key, a negative or infinite number,
     and of rows that measure the same thing twice.
     """
-    check_sums(path)
+    check_sums(Path(path).parent, Path(path).name)
     try:
         table = pd.read_csv(path)
         # names are text as they stand: a mixture may be called NA or 1
