@@ -24,7 +24,7 @@ from transferlaws.training.lockstep import Lockstep, Replica
 from transferlaws.training.log import Log, write_lines
 from transferlaws.training.settings import FinetuningSettings
 from transferlaws.training.state import Checkpointer, key, load_state, save_state
-from transferlaws.training.step import choose_device, compute_type
+from transferlaws.training.step import choose_device, compute_type, operations_for
 
 CPU_GROUP = 12  # replicas at once on a CPU: enough to share the cost of a step's bookkeeping, little memory
 
@@ -157,6 +157,7 @@ class Curve:
                 load_checkpoint(model, index, start["folder"])
         model.to(self.device)
         model.dtype = compute_type(self.settings.precision, self.device)
+        model.operations = operations_for(model)
         seeds = {start["seed"]: self.train_sets[start["seed"]] for start in starts}
         lockstep = Lockstep(model, replicas, seeds, self.dev, self.settings, self.batches)
         path = self.running / f"{key(starts=[self._finished(start).name for start in starts])}.safetensors"

@@ -55,7 +55,7 @@ class Lockstep:
         self.optimiser = Optimiser(model, settings.optimiser)
         self.stepper = Step(model, self.optimiser, settings.dropout)
         self.active = list(range(len(replicas)))
-        self.best = {name: p.detach().clone() for name, p in model.named_parameters()}
+        self.best = {name: p.clone() for name, p in self.optimiser.master.items()}
         self.number = 0
         self.finite = torch.ones(len(replicas), dtype=torch.bool, device=self.device)
         self.losses = torch.zeros(len(replicas), device=self.device)
@@ -150,8 +150,8 @@ class Lockstep:
         if improved:
             rows = torch.tensor(improved, device=self.device)
             places = torch.tensor([self.active[row] for row in improved], device=self.device)
-            for name, p in self.model.named_parameters():
-                self.best[name][places] = p.detach()[rows]
+            for name, p in self.optimiser.master.items():
+                self.best[name][places] = p[rows]
         if stopped:
             self._drop([row for row in range(len(self.active)) if row not in stopped])
 
@@ -172,7 +172,7 @@ class Lockstep:
     def tensors(self) -> dict[str, Tensor]:
         """Everything that training changes, under unique names."""
         best = {f"best:{name}": tensor for name, tensor in self.best.items()}
-        return dict(self.model.named_parameters()) | self.optimiser.tensors() | best | {"finite": self.finite}
+        return self.optimiser.tensors() | best | {"finite": self.finite}
 
     def plain(self) -> dict:
         """The rest of the state: JSON."""
@@ -187,6 +187,7 @@ class Lockstep:
             self._drop(plain["active"])
         for name, tensor in self.tensors().items():
             tensor.copy_(tensors[name])
+        self.optimiser.refresh()
 
 
 def _plain(replica: Replica) -> dict:
