@@ -6,14 +6,16 @@
 # CUDA=1                installs the CUDA environment instead of the CPU one
 # TORCH_INDEX=URL       where pip finds torch's CPU build, if your platform's default build is another one
 # CONFIG=studies/x.yaml overlays config.yaml with another study
+# PROFILE=profiles/slurm runs it on a cluster
 PYTHON ?= python3
 VENV ?= .venv
 CORES ?= all
 CONFIG ?=
+PROFILE ?=
 LOCK := envs/$(if $(CUDA),cuda,cpu).txt
 READY := $(VENV)/.ready-$(if $(CUDA),cuda,cpu)
 BIN := $(abspath $(VENV))/bin
-STUDY := --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
+STUDY := --cores $(CORES) $(if $(PROFILE),--profile $(PROFILE)) $(if $(CONFIG),--configfile $(CONFIG))
 
 .PHONY: study report test test-all check schema lock clean-environment
 
@@ -24,7 +26,7 @@ study: $(READY)
 	  || { status=$$?; [ $$status -ne 75 ] || echo "another \`make study\` is running in this folder: wait for it" >&2; exit $$status; }
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow and not slurm and not gpu"
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow and not slurm and not gpu"
 
 test-all: $(READY)
 	$(BIN)/python -m pytest

@@ -1,5 +1,4 @@
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -7,16 +6,12 @@ from snakemake.utils import min_version
 
 min_version("9.14")
 
-# The package runs from this checkout, with the interpreter that runs Snakemake, whether or not it is installed.
 PACKAGE = Path(workflow.basedir) / "workflow"
 sys.path.insert(0, str(PACKAGE))
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(PACKAGE), os.environ.get("PYTHONPATH")])
-)
-os.environ["PATH"] = os.pathsep.join(
-    [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
-)
-os.environ["TRANSFERLAWS_PROGRESS"] = "lines"
+
+from transferlaws import environment
+
+environment.prepare(PACKAGE)
 
 
 include: "workflow/rules/common.smk"

@@ -92,15 +92,15 @@ def size(folder: Path) -> float:
 
 
 def memory(output: Path) -> None:
-    """The same stages on a generated corpus of 10 MB and of 100 MB."""
+    """The same stages on a generated corpus of 50,000 documents and of 500,000."""
     print(HEAD)
-    for items in (200_000, 2_000_000):
-        settings = {"source": "simulate", "language": "xa", "items": items, "concepts": 20_000}
+    for items in (50_000, 500_000):
+        settings = {"source": "simulate", "language": "xa", "items": items, "concepts": 5_000, "words": 20}
         folder = output / f"generated-{items}"
         used = stage("corpus", "--name", f"generated-{items}", "--settings", json.dumps(settings), "--output", folder)
         row("corpus", f"{items:,} documents", size(folder), used)
         vocabulary = output / f"vocabulary-{items}"
-        used = stage("vocabulary", "--settings", '{"size": 4096}', "--corpora", folder, "--output", vocabulary)
+        used = stage("vocabulary", "--settings", '{"size": 2048}', "--corpora", folder, "--output", vocabulary)
         row("vocabulary", f"{items:,} documents", 4.0, used)
         used = stage("tokens", "--input", folder, "--vocabulary", vocabulary, "--output", output / f"tokens-{items}")
         row("tokens", f"{items:,} documents", size(folder), used)

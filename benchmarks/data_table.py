@@ -11,12 +11,12 @@ def counts(numbers: dict[str, int]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in found if number) or "–"
 
 
-def tokens(folder: Path) -> str:
-    """Tokens of all splits (of both sides), if the folder was tokenised."""
-    index = folder / "index.json"
-    if not index.is_file():
-        return ""
-    return f"{sum(split['tokens'] for split in json.loads(index.read_text())['splits'].values()):,}"
+def tokens(root: Path, kind: str, name: str) -> str:
+    """Tokens of all splits (of both sides), if the corpus was tokenised."""
+    for index in (root / "tokens" / kind / name / "index.json", root / "tokens" / name / "index.json"):
+        if index.is_file():
+            return f"{sum(split['tokens'] for split in json.loads(index.read_text())['splits'].values()):,}"
+    return "–"
 
 
 def main() -> None:
@@ -28,7 +28,13 @@ def main() -> None:
         splits = ", ".join(f"{split} {number:,}" for split, number in report["splits"].items())
         shared = counts({name: found["documents"] for name, found in report["contamination"].items()})
         cells = [report["name"], report["version"] or "–", report["licence"], f"{report['read']:,}", f"{report['kept']:,}"]
-        cells += [f"{report['characters']:,}", tokens(root / "tokens" / report["name"]), splits, counts(report["removed"]), shared]
+        cells += [
+            f"{report['characters']:,}",
+            tokens(root, path.parents[1].name, report["name"]),
+            splits,
+            counts(report["removed"]),
+            shared,
+        ]
         print(f"| {' | '.join(cells)} |")
 
 

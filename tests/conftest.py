@@ -14,3 +14,11 @@ def finished_tiny(tmp_path_factory):
     folder = checkout(tmp_path_factory.mktemp("tiny"))
     snakemake(folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def denormals_as_they_were():
+    """Training flushes denormals for the whole process, and hypothesis minds."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -32,12 +32,22 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "MAKEFLAGS")} | {"OMP_NUM_THREADS": "1"}
 
 
-def make_study(folder: Path) -> subprocess.Popen:
+def make_study(folder: Path, variables: Mapping[str, str] | None = None, *more: str) -> subprocess.Popen:
     """Start `make study` with this interpreter's environment instead of one of its own."""
-    command = ["make", "-o", ".venv/.ready-cpu", "study", f"BIN={Path(sys.executable).parent}", "CONFIG=tiny.yaml", "CORES=2"]
+    command = [
+        "make",
+        "-o",
+        ".venv/.ready-cpu",
+        "study",
+        f"BIN={Path(sys.executable).parent}",
+        "CONFIG=tiny.yaml",
+        "CORES=2",
+        *more,
+    ]
+    variables = environment() if variables is None else environment() | variables
     with open(folder / "output", "a") as output:
         return subprocess.Popen(
-            command, cwd=folder, env=environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            command, cwd=folder, env=variables, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
 
 

@@ -84,7 +84,8 @@ def results(path: Path) -> dict:
     return value
 
 
-@pytest.mark.parametrize("stage", ["pretrain", pytest.param("finetune", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["pretrain", "finetune"])
 def test_killed_and_resumed_is_bit_identical(root, stage):
     command = {"pretrain": pretraining, "finetune": finetuning}[stage]
     result = {"pretrain": "trajectory.json", "finetune": "curve.json"}[stage]

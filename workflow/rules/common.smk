@@ -1,3 +1,5 @@
+from os.path import splitext
+
 import yaml
 from snakemake.exceptions import WorkflowError
 
@@ -17,8 +19,7 @@ try:
     plan = Plan(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None
-# The whole resolved study as a parameter would fill every explanation of a rerun; its hash stands for it.
-os.environ["TRANSFERLAWS_STUDY"] = plan.resolved()
+environment.hand_over(plan.resolved())
 
 costs = Costs(plan)
 if workflow.is_main_process:

@@ -16,7 +16,7 @@ rule bitext:
         code=fingerprint("transferlaws.corpora.bitext"),
         settings=lambda wildcards: plan.settings("bitexts", wildcards.bitext),
         cache=plan.cache_option,
-        folder=plan.bitext,
+        folder=lambda wildcards, output: folders(output),
     shell:
         "python -m transferlaws bitext --name {wildcards.bitext} --settings {params.settings:q} {params.cache}"
         " --output {params.folder:q} --log {log:q}"
@@ -43,7 +43,7 @@ rule corpus:
         against=plan.against,
         side=plan.corpus_side,
         cache=plan.cache_option,
-        folder=plan.corpus,
+        folder=lambda wildcards, output: folders(output),
     shell:
         "python -m transferlaws corpus --name {wildcards.corpus} --settings {params.settings:q} --against {params.against:q}"
         " {params.side} {params.cache} --output {params.folder:q} --log {log:q}"

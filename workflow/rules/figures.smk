@@ -22,7 +22,7 @@ rule figure:
     params:
         code=fingerprint("transferlaws.figures.stage"),
         settings=lambda wildcards: plan.settings("figures", wildcards.figure),
-        prefix=plan.figure,
+        prefix=lambda wildcards, output: splitext(output.svg)[0],
     shell:
         "python -m transferlaws figure {wildcards.figure} --measurements {input.table:q} --laws {input.laws:q}"
         " --settings {params.settings:q} --output-prefix {params.prefix:q} --log {log:q}"

@@ -24,9 +24,9 @@ rule finetune:
             f"--trajectory {path}" for path in input.trajectories
         ],
         tokens=lambda wildcards, input: folders(input.tokens),
-        vocabulary=plan.vocabulary,
+        vocabulary=lambda wildcards, input: folders(input.vocabulary),
         state=plan.state,
-        folder=plan.finetune,
+        folder=lambda wildcards, output: folders(output),
     shell:
         "OMP_NUM_THREADS={threads} python -m transferlaws finetune {params.trajectories} --tokens {params.tokens:q}"
         " --vocabulary {params.vocabulary:q} --name-model {wildcards.model} --mixture {wildcards.mixture} --task {wildcards.task}"
@@ -55,8 +55,8 @@ rule evaluate:
         code=fingerprint("transferlaws.evaluation.evaluate"),
         settings=plan.settings("evaluation"),
         tokens=lambda wildcards, input: folders(input.tokens),
-        vocabulary=plan.vocabulary,
-        folder=plan.evaluate,
+        vocabulary=lambda wildcards, input: folders(input.vocabulary),
+        folder=lambda wildcards, output: folders(output),
     shell:
         "OMP_NUM_THREADS={threads} python -m transferlaws evaluate --curve {input.curve:q} --tokens {params.tokens:q}"
         " --vocabulary {params.vocabulary:q} --settings {params.settings:q} --output {params.folder:q} --log {log:q}"

@@ -44,3 +44,21 @@ rule advise:
     shell:
         "python -m transferlaws advise --measurements {input.table:q} --laws {input.laws:q} --sentences {input.sentences:q}"
         " --settings {params.settings:q} --output {output.json:q} --markdown {output.markdown:q} --log {log:q}"
+
+
+rule coverage:
+    output:
+        f"{plan.root}/coverage.csv",
+    log:
+        f"{plan.logs}/coverage.log",
+    benchmark:
+        f"{plan.logs}/coverage.tsv"
+    conda:
+        "../../envs/transferlaws.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        code=fingerprint("transferlaws.laws.coverage"),
+    shell:
+        "python -m transferlaws coverage --output {output:q} --log {log:q}"

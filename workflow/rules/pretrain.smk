@@ -21,9 +21,9 @@ rule pretrain:
         model=lambda wildcards: plan.settings("models", wildcards.model),
         weights=lambda wildcards: plan.settings("mixtures", wildcards.mixture),
         tokens=lambda wildcards, input: folders(input.tokens),
-        vocabulary=plan.vocabulary,
+        vocabulary=lambda wildcards, input: folders(input.vocabulary),
         state=plan.state,
-        folder=plan.pretrain,
+        folder=lambda wildcards, output: folders(output),
     shell:
         "OMP_NUM_THREADS={threads} python -m transferlaws pretrain --tokens {params.tokens:q} --vocabulary {params.vocabulary:q}"
         " --name-model {wildcards.model} --name-mixture {wildcards.mixture} --seed {wildcards.seed} --weights {params.weights:q}"

@@ -16,7 +16,7 @@ rule vocabulary:
         code=fingerprint("transferlaws.tokens.vocabulary_stage"),
         settings=plan.settings("vocabulary"),
         corpora=lambda wildcards, input: folders(input),
-        folder=plan.vocabulary,
+        folder=lambda wildcards, output: folders(output),
     shell:
         "python -m transferlaws vocabulary --settings {params.settings:q} --corpora {params.corpora:q} --output {params.folder:q} --log {log:q}"
 
@@ -38,9 +38,9 @@ rule corpus_tokens:
         runtime=costs.runtime("corpus_tokens"),
     params:
         code=fingerprint("transferlaws.tokens.shards_stage"),
-        text=plan.corpus,
-        vocabulary=plan.vocabulary,
-        folder=plan.corpus_tokens,
+        text=lambda wildcards, input: folders(input.text),
+        vocabulary=lambda wildcards, input: folders(input.vocabulary),
+        folder=lambda wildcards, output: folders(output),
     shell:
         "python -m transferlaws tokens --input {params.text:q} --vocabulary {params.vocabulary:q} --output {params.folder:q} --log {log:q}"
 
@@ -60,6 +60,6 @@ use rule corpus_tokens as bitext_tokens with:
         runtime=costs.runtime("bitext_tokens"),
     params:
         code=fingerprint("transferlaws.tokens.shards_stage"),
-        text=plan.bitext,
-        vocabulary=plan.vocabulary,
-        folder=plan.bitext_tokens,
+        text=lambda wildcards, input: folders(input.text),
+        vocabulary=lambda wildcards, input: folders(input.vocabulary),
+        folder=lambda wildcards, output: folders(output),

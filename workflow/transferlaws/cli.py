@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from transferlaws.errors import UserError
+from transferlaws.files import remedy
 
 # stage -> (module with add_arguments and run, one line of help); imported only when asked for
 STAGES = {
@@ -42,19 +43,23 @@ def main(argv: list[str] | None = None) -> int:
         if argv[:1] == [name]:
             importlib.import_module(module).add_arguments(stage)
     arguments = parser.parse_args(argv)
-    logger = configure_log(arguments.log)
+    logger = logging.getLogger("transferlaws")
     try:
+        configure_log(arguments.log)
         importlib.import_module(STAGES[arguments.stage][0]).run(arguments)
     except UserError as error:
         logger.error("transferlaws %s: %s", arguments.stage, error)
         return 1
-    except Exception:
+    except Exception as error:
+        if advice := remedy(error):
+            logger.error("transferlaws %s: %s. %s", arguments.stage, error, advice)
+            return 1
         logger.exception("transferlaws %s: unexpected error", arguments.stage)
         return 2
     return 0
 
 
-def configure_log(path: Path | None) -> logging.Logger:
+def configure_log(path: Path | None) -> None:
     """The package's log: everything to the file; to the terminal progress lines under the workflow, and warnings always."""
     logger = logging.getLogger("transferlaws")
     logger.setLevel(logging.INFO)
@@ -68,4 +73,3 @@ def configure_log(path: Path | None) -> logging.Logger:
         file = logging.FileHandler(path, mode="w", encoding="utf-8")
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logger.handlers.append(file)
-    return logger

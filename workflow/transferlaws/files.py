@@ -1,10 +1,12 @@
 """Files that are whole or absent, and checked when read."""
 
+import errno
 import fcntl
 import hashlib
 import json
 import logging
 import os
+import re
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -18,21 +20,42 @@ logger = logging.getLogger("transferlaws")
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path in the same folder; on success it is synced and renamed to `path`, on failure removed."""
+    """Yield a temporary path in the same folder; on success it is synced and renamed to `path`, on failure removed.
+
+    `UserError` where the disk is full or the folder cannot be written.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(descriptor)
-    temporary = Path(name)
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        os.close(descriptor)
+        temporary = Path(name)
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
         _sync_folder(path.parent)
+    except Exception as error:
+        if advice := remedy(error):
+            raise UserError(f"{path}: cannot be written. {advice}") from error
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def remedy(error: Exception) -> str | None:
+    """What to do about a full disk or a folder that is closed to us; None for other errors."""
+    # safetensors and others written in Rust tell the number in their text alone
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    number = error.errno if isinstance(error, OSError) else int(found[1]) if found else None
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return "The disk is full, or the quota is reached: make room and run again; what is finished is kept."
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "The folder is read-only, or belongs to someone else: make it writable or choose another, and run again."
+    return None
 
 
 def _umask() -> int:

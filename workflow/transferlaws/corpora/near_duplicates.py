@@ -16,13 +16,13 @@ class NearDuplicates:
         self.threshold = threshold
         self._index = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS)
         self._known: list[MinHash] = []
-        self._permutations = MinHash(num_perm=PERMUTATIONS).permutations
+        self._empty = MinHash(num_perm=PERMUTATIONS, hashfunc=xxhash.xxh32_intdigest)  # copied, since its permutations cost time
 
     def seen(self, text: str) -> bool:
         """Whether a text like this one was shown before; if not, it is remembered."""
         words = normalise(text).split()
         shingles = {" ".join(words[start : start + 3]).encode() for start in range(max(1, len(words) - 2))}
-        sketch = MinHash(num_perm=PERMUTATIONS, hashfunc=xxhash.xxh32_intdigest, permutations=self._permutations)
+        sketch = self._empty.copy()
         sketch.update_batch(sorted(shingles))
         if any(sketch.jaccard(self._known[key]) >= self.threshold for key in self._index.query(sketch)):
             return True

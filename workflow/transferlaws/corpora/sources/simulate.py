@@ -41,10 +41,11 @@ def _meanings(settings: SimulateCorpus | SimulateBitext) -> Iterator[np.ndarray]
     chance /= chance.sum()
     successors = world.choice(settings.concepts, (settings.concepts, SUCCESSORS), p=chance)
     random = generator(settings.seed, "sentences", settings.world)
+    cumulative = np.cumsum(chance)
     for _ in range(settings.items):
         length = 2 + random.poisson(settings.words - 2)
         steps = random.integers(SUCCESSORS, size=length)
-        meaning = [random.choice(settings.concepts, p=chance)]
+        meaning = [min(int(np.searchsorted(cumulative, random.random())), settings.concepts - 1)]
         for step in steps[1:]:
             meaning.append(successors[meaning[-1], step])
         yield np.array(meaning)
