@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 import shutil
+import time
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from transferlaws.tokens.vocabulary import Vocabulary
 from transferlaws.training.distributed import World
 from transferlaws.training.examples import Examples, open_examples
 from transferlaws.training.lockstep import Lockstep, Replica
-from transferlaws.training.log import Log, write_lines
+from transferlaws.training.log import Log, Utilisation, write_lines
 from transferlaws.training.settings import FinetuningSettings
 from transferlaws.training.state import Checkpointer, key, load_state, save_state
 from transferlaws.training.step import choose_device, compute_type, operations_for
@@ -173,10 +174,16 @@ class Curve:
             done = sum(r.steps for r in replicas if r.status != "running") + lockstep.number * len(lockstep.active)
             progress.resume(done)
 
+            utilisation, start = Utilisation(self.device), time.monotonic()
+
             def after_step(evaluated: bool) -> None:
-                progress.update(len(lockstep.active))
+                note = ""
                 if evaluated:
-                    _record(log, lockstep, progress)
+                    rate = lockstep.tokens / (time.monotonic() - start)
+                    share = utilisation.since(lockstep.flops)
+                    _record(log, lockstep, {"target_tokens_per_second": rate, "mfu": share})
+                    note = f"{rate:,.0f} target tokens/s" + (f", MFU {share:.1%}" if share else "")
+                progress.update(len(lockstep.active), note)
                 if saves.due():
                     save_state(path, lockstep.tensors(), lockstep.plain() | {"log": log.lines})
                     saves.stop_if_asked()
@@ -269,7 +276,7 @@ class Curve:
         )
 
 
-def _record(log: Log, lockstep: Lockstep, progress: Progress) -> None:
+def _record(log: Log, lockstep: Lockstep, speed: dict[str, float | None]) -> None:
     """A log line for every replica that was just evaluated."""
     many = len(lockstep.settings.learning_rates)
     for index, replica in enumerate(lockstep.replicas):
@@ -280,6 +287,6 @@ def _record(log: Log, lockstep: Lockstep, progress: Progress) -> None:
                 "step": replica.steps,
                 "status": replica.status,
                 "dev_cross_entropy": replica.last if math.isfinite(replica.last) else None,
-                "replica_steps_per_second": progress.rate,
+                **speed,
             }
             log.add(replica.steps, line, f"seed {replica.seed} rung {replica.pretraining_tokens} rate {replica.learning_rate}")

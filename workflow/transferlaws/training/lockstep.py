@@ -59,6 +59,7 @@ class Lockstep:
         self.number = 0
         self.finite = torch.ones(len(replicas), dtype=torch.bool, device=self.device)
         self.losses = torch.zeros(len(replicas), device=self.device)
+        self.tokens, self.flops = 0, 0.0  # real target tokens and operations of all replicas, in this process
         self.batches_an_epoch = batches
         self.total = max(min(settings.max_steps, round(settings.max_epochs * batches)), 1)
         self.every = -(-self.total // settings.evaluations)
@@ -68,8 +69,8 @@ class Lockstep:
 
     def _streams(self) -> None:
         self.present = sorted({self.replicas[i].seed for i in self.active}, key=self.seeds.index)
-        order = [self.present.index(self.replicas[i].seed) for i in self.active]
-        self.streams = torch.tensor(order, device=self.device)
+        self.order = [self.present.index(self.replicas[i].seed) for i in self.active]
+        self.streams = torch.tensor(self.order, device=self.device)
         self.rates = torch.tensor([self.replicas[i].learning_rate for i in self.active], device=self.device)
 
     def run(self, after_step: Callable[[bool], None]) -> None:
@@ -92,6 +93,9 @@ class Lockstep:
         )
         self.number += 1
         self.losses = loss
+        self.tokens += int((target != 0).sum((1, 2)) @ np.bincount(self.order, minlength=len(target)))
+        shape = (0 if source is None else source.shape[2], target.shape[2], target.shape[1] * len(self.active))
+        self.flops += self.model.settings.flops(*shape, self.model.vocabulary_size)
         self.finite &= torch.isfinite(norm) & torch.isfinite(loss)
 
     def _batch(self) -> tuple[np.ndarray | None, np.ndarray]:

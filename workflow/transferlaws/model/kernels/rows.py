@@ -11,22 +11,24 @@ COLUMNS = 4096  # of the vocabulary at once
 
 
 @triton.jit
-def _norm(X, WEIGHT, OUT, SCALE, N, D: tl.constexpr, BLOCK: tl.constexpr, EPSILON: tl.constexpr):
+def _norm(X, WEIGHT, OUT, SCALE, N, WEIGHT_ROW, D: tl.constexpr, BLOCK: tl.constexpr, EPSILON: tl.constexpr):
     row, column = tl.program_id(0).to(tl.int64), tl.arange(0, BLOCK)
     mask = column < D
     x = tl.load(X + row * D + column, mask=mask, other=0.0).to(tl.float32)
     scale = 1.0 / tl.sqrt(tl.sum(x * x, 0) / D + EPSILON)
-    weight = tl.load(WEIGHT + row // N * D + column, mask=mask, other=0.0).to(tl.float32)
+    weight = tl.load(WEIGHT + row // N * WEIGHT_ROW + column, mask=mask, other=0.0).to(tl.float32)
     tl.store(OUT + row * D + column, (x * scale * weight).to(OUT.dtype.element_ty), mask=mask)
     tl.store(SCALE + row, scale)
 
 
 @triton.jit
-def _norm_backward(X, WEIGHT, SCALE, D_OUT, D_SKIP, D_X, D_WEIGHT, N, PARTS, ROWS, D: tl.constexpr, BLOCK: tl.constexpr):
+def _norm_backward(
+    X, WEIGHT, SCALE, D_OUT, D_SKIP, D_X, D_WEIGHT, N, PARTS, ROWS, WEIGHT_ROW, D: tl.constexpr, BLOCK: tl.constexpr
+):
     """Rows [part * ROWS, ...) of one replica: the input's gradient, to which `D_SKIP` is added, and a part of the weight's."""
     replica, part, column = tl.program_id(0) // PARTS, tl.program_id(0) % PARTS, tl.arange(0, BLOCK)
     mask = column < D
-    weight = tl.load(WEIGHT + replica * D + column, mask=mask, other=0.0).to(tl.float32)
+    weight = tl.load(WEIGHT + replica * WEIGHT_ROW + column, mask=mask, other=0.0).to(tl.float32)
     d_weight = tl.zeros([BLOCK], tl.float32)
     for number in range(part * ROWS, tl.minimum((part + 1) * ROWS, N)):
         row = replica.to(tl.int64) * N + number
@@ -52,7 +54,16 @@ class Norm(torch.autograd.Function):
         rows = x.numel() // width
         out, scale = torch.empty_like(x), torch.empty(rows, dtype=torch.float32, device=x.device)
         _norm[(rows,)](
-            x, weight, out, scale, rows // replicas, width, triton.next_power_of_2(width), EPSILON, num_warps=_warps(width)
+            x,
+            weight,
+            out,
+            scale,
+            rows // replicas,
+            weight.stride(0),
+            width,
+            triton.next_power_of_2(width),
+            EPSILON,
+            num_warps=_warps(width),
         )
         context.save_for_backward(x, weight, scale)
         return x.view_as(x), out
@@ -67,14 +78,14 @@ class Norm(torch.autograd.Function):
         share = triton.cdiv(rows, parts)
         d_x = torch.empty_like(x)
         d_weight = torch.empty(replicas, parts, width, dtype=torch.float32, device=x.device)
-        arguments = (x, weight, scale, d_out.contiguous(), d_skip.contiguous(), d_x, d_weight, rows, parts, share)
+        arguments = (x, weight, scale, d_out.contiguous(), d_skip.contiguous(), d_x, d_weight, rows, parts, share, weight.stride(0))
         _norm_backward[(replicas * parts,)](*arguments, width, triton.next_power_of_2(width), num_warps=_warps(width))
         return d_x, d_weight.sum(1).to(weight.dtype)
 
 
 def norm(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Contiguous x (R, ..., D) for the residual stream, and its RMSNorm; weight (R, D). Backward adds both gradients at once."""
-    return Norm.apply(x, weight.contiguous())
+    return Norm.apply(x, weight)
 
 
 def _warps(width: int) -> int:
