@@ -87,20 +87,29 @@ def ctranslate(folder: Path, data: Examples) -> tuple[float, float]:
     import ctranslate2
     import transformers
 
+    class Tokens:
+        """As much of a tokenizer as the converter asks for: token i is called t<i>."""
+
+        unk_token, eos_token, bos_token, pad_token = "t2", "t1", "t0", "t0"
+
+        def get_vocab(self) -> dict[str, int]:
+            return {f"t{i}": i for i in range(VOCABULARY)}
+
+        def convert_ids_to_tokens(self, index: int) -> str:
+            return f"t{index}"
+
+        def __len__(self) -> int:
+            return VOCABULARY
+
     class Loader(ctranslate2.converters.TransformersConverter):
-        def load_model(self, kind, *arguments, **settings):
-            return transformers.T5ForConditionalGeneration.from_pretrained(folder)
+        def load_model(self, *_: object, **__: object) -> torch.nn.Module:
+            model = transformers.T5ForConditionalGeneration.from_pretrained(folder)
+            model.config.tie_word_embeddings = (
+                False  # transformers 5 says True whatever the checkpoint holds; outputs would be scaled
+            )
+            return model
 
-        def load_tokenizer(self, *_: object, **__: object):
-            class Tokens:
-                unk_token, eos_token, bos_token, pad_token = "t2", "t1", "t0", "t0"
-
-                def get_vocab(self) -> dict[str, int]:
-                    return {f"t{i}": i for i in range(VOCABULARY)}
-
-                def __len__(self) -> int:
-                    return VOCABULARY
-
+        def load_tokenizer(self, *_: object, **__: object) -> Tokens:
             return Tokens()
 
     target = folder / "ctranslate2"

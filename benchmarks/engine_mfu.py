@@ -10,12 +10,11 @@ import torch
 from engine_common import SHAPES, VOCABULARY, Results, device, full_pairs, matrix_rate, seconds_a_call, synchronise
 from engine_curve import BATCH, LENGTH, RUNGS, lockstep
 
-from transferlaws.model import transformer
 from transferlaws.model.settings import ModelSettings
 from transferlaws.model.transformer import Transformer
 from transferlaws.training.optimisers import Optimiser
 from transferlaws.training.settings import OptimiserSettings
-from transferlaws.training.step import Step, compute_type
+from transferlaws.training.step import Step, compute_type, operations_for
 
 LARGE = ModelSettings(size="T5-770M")
 LARGE_VOCABULARY, LARGE_LENGTH = 32128, 512
@@ -45,14 +44,14 @@ def small(size: int, results: Results, rate: float) -> None:
     profile(run._step, f"d{size}", results)
 
 
-def large(batch: int, results: Results, rate: float, fused_from: int) -> None:
-    transformer.FUSED_FROM = fused_from
+def large(batch: int, results: Results, rate: float) -> None:
     model = Transformer(LARGE, LARGE_VOCABULARY)
     model.to(device())
     for name, parameter in model.named_parameters():  # drawn on the device: the seeded draw on the host takes a while
         if not name.endswith("norm"):
             torch.nn.init.normal_(parameter.data, std=0.02)
     model.dtype = compute_type("auto", device())
+    model.operations = operations_for(model)
     step = Step(model, Optimiser(model, OptimiserSettings()), 0.0)
     random = np.random.default_rng(0)
     source, target = (random.integers(3, LARGE_VOCABULARY - 200, (1, batch, LARGE_LENGTH)) for _ in range(2))
@@ -63,13 +62,12 @@ def large(batch: int, results: Results, rate: float, fused_from: int) -> None:
 
     time = seconds_a_call(call, 8, 3)
     flops = LARGE.flops(LARGE_LENGTH, LARGE_LENGTH, batch, LARGE_VOCABULARY)
-    kernel = "fused" if fused_from <= LARGE_LENGTH else "plain"
-    label = f"T5-770M, {kernel} attention, batch {batch} x (512+512), in {step.parts} part(s)"
+    label = f"T5-770M, batch {batch} x (512+512), in {step.parts} part(s)"
     results.add(f"MFU, {label}", 100 * flops / time / rate, "%", 100.0, flops / time / rate)
     if torch.cuda.is_available():
         results.add(f"peak memory, {label}", torch.cuda.max_memory_allocated() / 2**30, "GiB")
         torch.cuda.reset_peak_memory_stats()
-    profile(call, f"T5-770M_{kernel}", results)
+    profile(call, "T5-770M", results)
 
 
 def main() -> None:
@@ -80,9 +78,8 @@ def main() -> None:
     results = Results("engine_mfu", arguments.seconds)
     rate = matrix_rate()
     results.add("bf16 matrix rate, 8192 x 8192", rate / 1e12, "TFLOP/s")
-    for fused_from in (10**9, 256):
-        with results.part(f"T5-770M, fused attention from {fused_from}"):
-            large(arguments.batch, results, rate, fused_from)
+    with results.part("T5-770M"):
+        large(arguments.batch, results, rate)
     for size in (512, 256, 128):
         if results.in_time:
             with results.part(f"d={size}"):

@@ -39,7 +39,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         root = build(Path(name) / "data")
         cache = str(Path(name) / "cache")
-        environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow"), "TORCHINDUCTOR_CACHE_DIR": cache}
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join([str(ROOT / "workflow"), os.environ.get("PYTHONPATH", "")]),
+            "TORCHINDUCTOR_CACHE_DIR": cache,
+        }
         for label in ("fresh", "warm", "warm again"):
             with results.part(label):
                 results.add(

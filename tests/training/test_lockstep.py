@@ -23,7 +23,7 @@ def examples(count, seed):
     return Examples(Ragged.of(sources), Ragged.of([ids[::-1] for ids in sources]))
 
 
-def train(replicas, optimiser="adamw-scaled", dropout=0.0, **changes):
+def train(replicas, optimiser="adamw-scaled", dropout=0.0, dtype=torch.float32, **changes):
     """Best weights and records of replicas (seed, learning rate), each seed with data and initial weights of its own."""
     settings = FinetuningSettings(
         batch=16, max_steps=24, evaluations=6, patience=2, dropout=dropout, optimiser=OptimiserSettings(name=optimiser), **changes
@@ -31,6 +31,7 @@ def train(replicas, optimiser="adamw-scaled", dropout=0.0, **changes):
     model = Transformer(SHAPE, SIZE, len(replicas))
     for index, (seed, _) in enumerate(replicas):
         model.initialise(index, seed)
+    model.dtype = dtype
     records = [Replica(seed, 0, rate) for seed, rate in replicas]
     data = {seed: examples(64, seed) for seed in dict(replicas)}
     lockstep = Lockstep(model, records, data, examples(20, 99), settings, 4)
@@ -69,6 +70,16 @@ def test_a_diverged_replica_is_marked_and_touches_no_other():
     assert [r.status for r in records] == ["ok", "diverged"]
     assert difference(with_bad, 0, alone) < 2e-3
     assert sizes[-1] == 1  # it left the model
+
+
+def test_bf16_trains_fp32_masters_and_drops_a_diverged_replica():
+    best, records, sizes = train([(1, 1e30), (1, 1e-2)], dtype=torch.bfloat16)
+    _, record, _ = train([(1, 1e-2)])
+    assert [r.status for r in records] == ["diverged", "ok"]
+    assert sizes[-1] == 1
+    assert all(weight.dtype == torch.float32 for weight in best.values())
+    assert not torch.equal(best["embedding"][1], best["embedding"][1].bfloat16().float())
+    assert records[1].best == pytest.approx(record[0].best, rel=0.02)
 
 
 def test_early_stopping_keeps_the_best_state():

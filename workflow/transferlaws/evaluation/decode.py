@@ -17,8 +17,7 @@ def greedy(model: Transformer, source: Tensor, max_length: int) -> Tensor:
     A source leaves the batch when every replica has finished it.
     """
     replicas, count = model.replicas, len(source)
-    encoded, bias = model.encode(source.expand(replicas, -1, -1))
-    cache = Cache(model, encoded, bias, 1, max_length)
+    cache = Cache(model, source.expand(replicas, -1, -1), 1, max_length)
     result = torch.full((replicas, count, max_length), PAD, dtype=torch.long, device=source.device)
     alive = torch.arange(count, device=source.device)
     tokens = torch.full((replicas, count), PAD, dtype=torch.long, device=source.device)
@@ -47,8 +46,7 @@ def beam_search(model: Transformer, source: Tensor, max_length: int, beam: int, 
     A source is finished when its best running hypothesis scores below the worst of `beam` ended ones. Finished sources leave.
     """
     replicas, device = model.replicas, source.device
-    encoded, bias = model.encode(source.expand(replicas, -1, -1))
-    cache = Cache(model, encoded, bias, beam, max_length)
+    cache = Cache(model, source.expand(replicas, -1, -1), beam, max_length)
     beams = Beams(replicas, len(source), beam, max_length, device)
     result = torch.full((replicas, len(source), max_length), PAD, dtype=torch.long, device=device)
     alive = torch.arange(len(source), device=device)

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from transferlaws.model.transformer import Transformer, attend, feed_forward, linear, rms_norm, split_heads
+from transferlaws.model.operations import PLAIN, attend, linear, no_dropout, rms_norm, split_heads
+from transferlaws.model.transformer import Transformer, feed_forward
 
 
 class Cache:
@@ -12,9 +13,9 @@ class Cache:
     With several hypotheses a source (`beam`), row b belongs to source b // beam; cross-attention keeps one copy a source.
     """
 
-    def __init__(self, model: Transformer, encoded: Tensor, source_bias: Tensor, beam: int, length: int) -> None:
-        """Encoded (R, N, S, D) and source_bias (R, N, 1, 1, S) from `model.encode`; room for `length` positions."""
-        settings = model.settings
+    def __init__(self, model: Transformer, source: Tensor, beam: int, length: int) -> None:
+        """Encodes source ids (R, N, S); room for `length` positions."""
+        settings, (encoded, _) = model.settings, model.encode(source)
         replicas, sources = encoded.shape[:2]
         shape = (settings.decoder_layers, replicas, sources * beam, settings.heads, length, settings.d_kv)
         self.keys = torch.zeros(shape, dtype=encoded.dtype, device=encoded.device)
@@ -22,9 +23,9 @@ class Cache:
         self.beam = beam
         self.layers = list(model.decoder.unstacked(model.dtype))
         self.cross = [split_heads(linear(encoded, layer.cross_kv), 2, settings.heads) for layer in self.layers]
-        self.source_bias = source_bias
+        self.source_bias = PLAIN.padding(source, model.dtype)
         # (R, 1, H, length, length): row t is the bias of a query at position t
-        self.bias = model.decoder.position_bias(length, length, model.dtype)
+        self.bias = PLAIN.positions(model.decoder, length, model.dtype)
 
     def reorder(self, rows: Tensor, length: int) -> None:
         """Row b continues what row `rows[r, b]` (R, B) of the same replica held in the first `length` positions."""
@@ -60,5 +61,5 @@ def next_logits(model: Transformer, tokens: Tensor, position: int, cache: Cache)
         q = q.unflatten(1, (-1, beam)).squeeze(-2).transpose(2, 3)  # (R, N, H, beam, K)
         k, v = cache.cross[number]
         x = x + linear(attend(q, k, v, cache.source_bias).flatten(1, 2).unsqueeze(2), layer.cross_out)
-        x = x + feed_forward(x, layer)
+        x = feed_forward(x, layer, PLAIN, no_dropout)
     return model.logits(rms_norm(x, model.decoder.final_norm.to(model.dtype))).squeeze(2)

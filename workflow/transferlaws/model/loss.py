@@ -97,7 +97,7 @@ def linear_cross_entropy(hidden: Tensor, head: Tensor, target: Tensor, weight: T
 def token_losses(hidden: Tensor, head: Tensor, target: Tensor) -> Tensor:
     """Cross-entropy of each position in nats, (R, N) in fp32, without gradients."""
     head = head.to(hidden.dtype)
-    size = _chunks(hidden, head)
+    size = max(_chunks(hidden, head) // 4, 16)  # the fp32 copies are kept small
     losses = []
     for start in range(0, hidden.shape[1], size):
         logits = torch.bmm(hidden[:, start : start + size], head.transpose(1, 2)).float()

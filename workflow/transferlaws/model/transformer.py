@@ -6,26 +6,16 @@ R replicas of one shape are trained at once. Every parameter has the shape (R, .
 Shapes in this room: R replicas, B sequences, T target and S source positions, H heads, K head width, V vocabulary, D model width.
 """
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from transferlaws.model.operations import PLAIN, Dropping, Operations, linear, no_dropout, relative_buckets
 from transferlaws.model.settings import ModelSettings
 from transferlaws.seeding import seed_for
-
-EPSILON = 1e-6  # of RMSNorm, as in T5
-FUSED_FROM = 256  # keys from which a GPU takes a fused attention kernel
-Dropping = Callable[[Tensor], Tensor]
-
-
-def no_dropout(x: Tensor) -> Tensor:
-    """Dropout of rate 0."""
-    return x
 
 
 class Layer(NamedTuple):
@@ -43,107 +33,50 @@ class Layer(NamedTuple):
     cross_out: Tensor | None = None  # (R, H*K, D)
 
 
-def linear(x: Tensor, weight: Tensor) -> Tensor:
-    """(R, ..., in) times (R, in, ...out) -> (R, ..., prod(out))."""
-    weight = weight.flatten(2)
-    return torch.bmm(x.flatten(1, -2), weight).unflatten(1, x.shape[1:-1])
-
-
-def rms_norm(x: Tensor, weight: Tensor) -> Tensor:
-    """T5's layer norm: no mean, no bias, statistics in fp32; x (R, ..., D), weight (R, D)."""
-    scaled = x.float()
-    scaled = scaled * torch.rsqrt(scaled.square().mean(-1, keepdim=True) + EPSILON)
-    return scaled.to(x.dtype) * weight.view(weight.shape[0], *[1] * (x.dim() - 2), -1)
-
-
-def split_heads(x: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
-    """(R, B, T, parts*H*K) -> `parts` tensors (R, B, H, T, K)."""
-    return x.unflatten(-1, (parts, heads, -1)).permute(3, 0, 1, 4, 2, 5).unbind(0)
-
-
-def attend(q: Tensor, k: Tensor, v: Tensor, *biases: Tensor) -> Tensor:
-    """Attention without logit scaling; q (R, B, H, T, K), k and v (R, B, H, S, K), biases broadcastable to (R, B, H, T, S).
-
-    Returns (R, B, T, H*K). Plain matrix products for short sequences: fused kernels materialise the gradient of a learned bias
-    once more. From `FUSED_FROM` keys on, a GPU takes the memory-efficient kernel: the default one can return NaN gradients where
-    a mask is passed (pytorch issue 196678).
-    """
-    if q.is_cuda and k.shape[3] >= FUSED_FROM and q.shape[3] > 1:
-        shape = (*q.shape[:4], k.shape[3])
-        mask = sum(biases[1:], start=biases[0]).expand(shape).flatten(0, 1)
-        with sdpa_kernel(SDPBackend.EFFICIENT_ATTENTION):
-            parts = (x.flatten(0, 1) for x in (q, k, v))
-            found = functional.scaled_dot_product_attention(*parts, attn_mask=mask, scale=1.0)
-        return found.unflatten(0, shape[:2]).transpose(2, 3).flatten(-2)
-    scores = torch.matmul(q, k.transpose(-1, -2))
-    for bias in biases:
-        scores = scores + bias
-    weights = torch.softmax(scores.float(), dim=-1).to(v.dtype)
-    return torch.matmul(weights, v).transpose(2, 3).flatten(-2)
-
-
-def feed_forward(x: Tensor, layer: Layer, dropout: Dropping = no_dropout) -> Tensor:
-    """Gated GELU (tanh form, as T5 v1.1) where `ff_in` has two parts, ReLU where it has one."""
-    hidden = linear(rms_norm(x, layer.ff_norm), layer.ff_in)
-    if layer.ff_in.shape[2] == 2:
-        gate, value = hidden.chunk(2, dim=-1)
-        hidden = functional.gelu(gate, approximate="tanh") * value
-    else:
-        hidden = functional.relu(hidden)
-    return linear(dropout(hidden), layer.ff_out)
-
-
-def encoder_layer(x: Tensor, bias: Tensor, hidden: Tensor, layer: Layer, heads: int, dropout: Dropping) -> Tensor:
-    """One layer on x (R, B, S, D); bias (R, 1, H, S, S) of positions, hidden (R, B, 1, 1, S) of padding."""
-    q, k, v = split_heads(linear(rms_norm(x, layer.self_norm), layer.self_qkv), 3, heads)
-    x = x + dropout(linear(attend(q, k, v, bias, hidden), layer.self_out))
-    return x + dropout(feed_forward(x, layer, dropout))
+def encoder_layer(
+    x: Tensor, layer: Layer, positions: Tensor, padding: Tensor, do: Operations, heads: int, dropout: Dropping
+) -> Tensor:
+    """One layer on x (R, B, S, D); positions and padding as `do` makes them."""
+    x, normed = do.norm(x, layer.self_norm)
+    mixed = do.attention(linear(normed, layer.self_qkv), None, positions, padding, heads, False)
+    x = add_linear(x, mixed, layer.self_out, dropout)
+    return feed_forward(x, layer, do, dropout)
 
 
 def decoder_layer(
     x: Tensor,
-    bias: Tensor,
-    encoded: Tensor | None,
-    source_bias: Tensor | None,
     layer: Layer,
+    positions: Tensor,
+    encoded: Tensor | None,
+    padding: Tensor | None,
+    do: Operations,
     heads: int,
     dropout: Dropping,
 ) -> Tensor:
-    """X (R, B, T, D) -> the same shape; encoded (R, B, S, D), source_bias (R or 1, B, 1, 1, S)."""
-    q, k, v = split_heads(linear(rms_norm(x, layer.self_norm), layer.self_qkv), 3, heads)
-    x = x + dropout(linear(attend(q, k, v, bias), layer.self_out))
+    """One layer on x (R, B, T, D); encoded (R, B, S, D) and the padding of its sources, None without an encoder."""
+    x, normed = do.norm(x, layer.self_norm)
+    mixed = do.attention(linear(normed, layer.self_qkv), None, positions, None, heads, True)
+    x = add_linear(x, mixed, layer.self_out, dropout)
     if encoded is not None:
-        (q,) = split_heads(linear(rms_norm(x, layer.cross_norm), layer.cross_q), 1, heads)
-        k, v = split_heads(linear(encoded, layer.cross_kv), 2, heads)
-        x = x + dropout(linear(attend(q, k, v, source_bias), layer.cross_out))
-    return x + dropout(feed_forward(x, layer, dropout))
+        x, normed = do.norm(x, layer.cross_norm)
+        mixed = do.attention(linear(normed, layer.cross_q), linear(encoded, layer.cross_kv), None, padding, heads, False)
+        x = add_linear(x, mixed, layer.cross_out, dropout)
+    return feed_forward(x, layer, do, dropout)
 
 
-def relative_buckets(queries: int, keys: int, settings: ModelSettings, *, bidirectional: bool, device: torch.device) -> Tensor:
-    """T5's bucket of each (query, key) offset: (queries, keys) of int64. Half exact, half logarithmic up to the largest distance.
-
-    The queries are the last `queries` of `keys` positions.
-    """
-    offset = torch.arange(keys, device=device)[None, :] - torch.arange(keys - queries, keys, device=device)[:, None]
-    buckets = settings.relative_buckets
-    bucket = torch.zeros_like(offset)
-    if bidirectional:
-        buckets //= 2
-        bucket = (offset > 0) * buckets
-        distance = offset.abs()
-    else:
-        distance = (-offset).clamp(min=0)
-    exact = buckets // 2
-    scale = math.log(settings.relative_distance / exact)
-    far = exact + (torch.log(distance.clamp(min=1).float() / exact) / scale * (buckets - exact)).long()
-    return bucket + torch.where(distance < exact, distance, far.clamp(max=buckets - 1))
+def feed_forward(x: Tensor, layer: Layer, do: Operations, dropout: Dropping) -> Tensor:
+    """Gated GELU where `ff_in` has two parts (T5 v1.1), ReLU where it has one (v1.0); added to x."""
+    x, normed = do.norm(x, layer.ff_norm)
+    hidden = linear(normed, layer.ff_in)
+    hidden = do.gated_gelu(hidden) if layer.ff_in.shape[2] == 2 else functional.relu(hidden)
+    return add_linear(x, dropout(hidden), layer.ff_out, dropout)
 
 
-class Layers(NamedTuple):
-    """The two layer functions; training on a GPU replaces them by compiled forms."""
-
-    encoder: Callable = encoder_layer
-    decoder: Callable = decoder_layer
+def add_linear(x: Tensor, y: Tensor, weight: Tensor, dropout: Dropping) -> Tensor:
+    """The residual stream x plus dropout(y times weight)."""
+    if dropout is no_dropout:
+        return torch.baddbmm(x.flatten(1, 2), y.flatten(1, 2), weight).view_as(x)
+    return x + dropout(linear(y, weight))
 
 
 class Stack(nn.Module):
@@ -169,7 +102,7 @@ class Stack(nn.Module):
         self.final_norm = nn.Parameter(torch.ones(r, d))
         self.relative_bias = nn.Parameter(torch.zeros(r, settings.relative_buckets, settings.heads))
         self.names = list(shapes)
-        self.buckets: dict[tuple, tuple[Tensor, Tensor | None]] = {}  # one-hot buckets and causal mask of each shape met
+        self.buckets: dict[tuple, Tensor] = {}  # one-hot rows of the offsets met
 
     def unstacked(self, dtype: torch.dtype) -> Iterator[Layer]:
         """One `Layer` after another, cast to the type of computation; the gradient of all layers is gathered in one piece."""
@@ -177,25 +110,21 @@ class Stack(nn.Module):
         for weights in zip(*columns, strict=True):
             yield Layer(**dict(zip(self.names, weights, strict=True)))
 
-    def position_bias(self, queries: int, keys: int, dtype: torch.dtype) -> Tensor:
-        """(R, 1, H, queries, keys): learned, and minus infinity above the diagonal of a decoder.
+    def positions(self, offsets: Tensor, dtype: torch.dtype) -> Tensor:
+        """The learned bias (R, H, *offsets) at offsets of key - query positions, which are cached by their shape.
 
         A product with the buckets as one-hot rows: its gradient is one too, where that of an indexing would be a crowded scatter.
         """
-        device = self.relative_bias.device
-        place = (queries, keys, dtype, device)
+        place = (*offsets.shape, dtype, offsets.device)
         if place not in self.buckets:
-            buckets = relative_buckets(queries, keys, self.settings, bidirectional=not self.causal, device=device)
-            rows = buckets.flatten()[:, None] == torch.arange(self.settings.relative_buckets, device=device)
-            mask = torch.ones(queries, keys, dtype=torch.bool, device=device).triu(keys - queries + 1) if self.causal else None
-            self.buckets[place] = rows.to(dtype), mask
-        rows, mask = self.buckets[place]
-        bias = torch.matmul(self.relative_bias.to(dtype).transpose(1, 2), rows.t()).unflatten(-1, (queries, keys))
-        return (bias if mask is None else bias.masked_fill(mask, float("-inf"))).unsqueeze(1)
+            bucket = relative_buckets(offsets, self.settings, bidirectional=not self.causal).flatten()
+            self.buckets[place] = (bucket[:, None] == torch.arange(self.settings.relative_buckets, device=offsets.device)).to(dtype)
+        bias = torch.matmul(self.relative_bias.to(dtype).transpose(1, 2), self.buckets[place].t())
+        return bias.unflatten(-1, offsets.shape)
 
 
 class Transformer(nn.Module):
-    """R models of one shape. `dtype` is the type of computation; the parameters stay in fp32."""
+    """R models of one shape. `dtype` is the type of computation; parameters of another type are cast to it at each use."""
 
     def __init__(self, settings: ModelSettings, vocabulary_size: int, replicas: int = 1) -> None:
         super().__init__()
@@ -207,7 +136,7 @@ class Transformer(nn.Module):
         if settings.encoder_layers:
             self.encoder = Stack(settings, replicas, settings.encoder_layers, causal=False, cross=False)
         self.decoder = Stack(settings, replicas, settings.decoder_layers, causal=True, cross=bool(settings.encoder_layers))
-        self.layers = Layers()
+        self.operations = PLAIN  # fused ones where a GPU trains
 
     @property
     def replicas(self) -> int:
@@ -259,32 +188,25 @@ class Transformer(nn.Module):
         return functional.embedding(rows.view(-1), self.embedding.flatten(0, 1)).view(r, b, t, -1).to(self.dtype)
 
     def encode(self, source: Tensor, dropout: Dropping = no_dropout) -> tuple[Tensor, Tensor]:
-        """Source ids (R, B, S), pad 0 -> (R, B, S, D) and the bias (R, B, 1, 1, S) that hides padding."""
-        hidden = torch.zeros(source.shape, dtype=self.dtype, device=source.device).masked_fill(source == 0, float("-inf"))
-        hidden = hidden[:, :, None, None, :]
-        # a row of nothing but padding would make every weight NaN
-        hidden = hidden.masked_fill((source == 0).all(-1)[:, :, None, None, None], 0.0)
-        length = source.shape[-1]
-        bias = self.encoder.position_bias(length, length, self.dtype)
+        """Source ids (R, B, S), pad 0 at the end -> (R, B, S, D), and their padding as the operations want it."""
+        do = self.operations
+        padding = do.padding(source, self.dtype)
+        positions = do.positions(self.encoder, source.shape[-1], self.dtype)
         x = dropout(self.embed(source))
         for layer in self.encoder.unstacked(self.dtype):
-            x = self.layers.encoder(x, bias, hidden, layer, self.settings.heads, dropout)
-        return dropout(rms_norm(x, self.encoder.final_norm.to(self.dtype))), hidden
+            x = encoder_layer(x, layer, positions, padding, do, self.settings.heads, dropout)
+        return dropout(do.norm(x, self.encoder.final_norm.to(self.dtype))[1]), padding
 
     def decode(
-        self,
-        inputs: Tensor,
-        encoded: Tensor | None = None,
-        source_bias: Tensor | None = None,
-        dropout: Dropping = no_dropout,
+        self, inputs: Tensor, encoded: Tensor | None = None, padding: Tensor | None = None, dropout: Dropping = no_dropout
     ) -> Tensor:
         """Decoder inputs (R, B, T) -> hidden states (R, B, T, D) after the last norm."""
-        length = inputs.shape[-1]
-        bias = self.decoder.position_bias(length, length, self.dtype)
+        do = self.operations
+        positions = do.positions(self.decoder, inputs.shape[-1], self.dtype)
         x = dropout(self.embed(inputs))
         for layer in self.decoder.unstacked(self.dtype):
-            x = self.layers.decoder(x, bias, encoded, source_bias, layer, self.settings.heads, dropout)
-        return dropout(rms_norm(x, self.decoder.final_norm.to(self.dtype)))
+            x = decoder_layer(x, layer, positions, encoded, padding, do, self.settings.heads, dropout)
+        return dropout(do.norm(x, self.decoder.final_norm.to(self.dtype))[1])
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(R, ..., D) -> (R, ..., V)."""

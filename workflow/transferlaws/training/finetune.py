@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 import shutil
+import time
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -22,10 +23,10 @@ from transferlaws.training.distributed import World
 from transferlaws.training.examples import Examples, open_examples
 from transferlaws.training.launch import spread
 from transferlaws.training.lockstep import Lockstep, Replica
-from transferlaws.training.log import Log, write_lines
+from transferlaws.training.log import Log, Utilisation, write_lines
 from transferlaws.training.settings import FinetuningSettings
 from transferlaws.training.state import Checkpointer, key, load_state, save_state
-from transferlaws.training.step import choose_device, compute_type
+from transferlaws.training.step import choose_device, compute_type, operations_for
 
 CPU_GROUP = 12  # replicas at once on a CPU: enough to share the cost of a step's bookkeeping, little memory
 
@@ -159,6 +160,7 @@ class Curve:
                 load_checkpoint(model, index, start["folder"])
         model.to(self.device)
         model.dtype = compute_type(self.settings.precision, self.device)
+        model.operations = operations_for(model)
         seeds = {start["seed"]: self.train_sets[start["seed"]] for start in starts}
         lockstep = Lockstep(model, replicas, seeds, self.dev, self.settings, self.batches)
         path = self.running / f"{key(starts=[self._finished(start).name for start in starts])}.safetensors"
@@ -174,10 +176,16 @@ class Curve:
             done = sum(r.steps for r in replicas if r.status != "running") + lockstep.number * len(lockstep.active)
             progress.resume(done)
 
+            utilisation, start = Utilisation(self.device), time.monotonic()
+
             def after_step(evaluated: bool) -> None:
-                progress.update(len(lockstep.active))
+                note = ""
                 if evaluated:
-                    _record(log, lockstep, progress)
+                    rate = lockstep.tokens / (time.monotonic() - start)
+                    share = utilisation.since(lockstep.flops)
+                    _record(log, lockstep, {"target_tokens_per_second": rate, "mfu": share})
+                    note = f"{rate:,.0f} target tokens/s" + (f", MFU {share:.1%}" if share else "")
+                progress.update(len(lockstep.active), note)
                 if saves.due():
                     save_state(path, lockstep.tensors(), lockstep.plain() | {"log": log.lines})
                     saves.stop_if_asked()
@@ -270,7 +278,7 @@ class Curve:
         )
 
 
-def _record(log: Log, lockstep: Lockstep, progress: Progress) -> None:
+def _record(log: Log, lockstep: Lockstep, speed: dict[str, float | None]) -> None:
     """A log line for every replica that was just evaluated."""
     many = len(lockstep.settings.learning_rates)
     for index, replica in enumerate(lockstep.replicas):
@@ -281,6 +289,6 @@ def _record(log: Log, lockstep: Lockstep, progress: Progress) -> None:
                 "step": replica.steps,
                 "status": replica.status,
                 "dev_cross_entropy": replica.last if math.isfinite(replica.last) else None,
-                "replica_steps_per_second": progress.rate,
+                **speed,
             }
             log.add(replica.steps, line, f"seed {replica.seed} rung {replica.pretraining_tokens} rate {replica.learning_rate}")

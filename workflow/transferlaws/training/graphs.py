@@ -1,7 +1,7 @@
-"""A training step on a GPU: compiled layers and optimiser, the whole step captured in one CUDA graph per batch shape.
+"""A training step on a GPU, captured in one CUDA graph per batch shape.
 
-Small models are bound by the launching of kernels. A graph launches a whole step at once, and compiled layers need fewer kernels.
-Only the two layer functions, the loss and the optimiser are compiled, each once per shape, however many layers there are.
+Small models are bound by the launching of kernels: a graph launches a whole step at once. Nothing is compiled ahead but the few
+Triton kernels, which do not depend on the shapes, so a new shape or number of replicas costs a fraction of a second.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from transferlaws.model.loss import linear_cross_entropy, row_gradient
-from transferlaws.model.transformer import Layers, Transformer, decoder_layer, encoder_layer, no_dropout
+from transferlaws.model.loss import linear_cross_entropy
+from transferlaws.model.operations import Dropping, no_dropout
+from transferlaws.model.transformer import Transformer
 from transferlaws.training.distributed import World
-from transferlaws.training.optimisers import Optimiser, update
-
-SHAPES = 64  # compiled forms of one function kept; the default of 8 falls back to slow code without a word
+from transferlaws.training.optimisers import Optimiser
 
 
 class Inputs(NamedTuple):
@@ -40,28 +39,8 @@ class Captured(NamedTuple):
     norm: Tensor  # (R,)
 
 
-def compiled_layers(dropout: float) -> tuple[Layers, Callable]:
-    """Compiled layer functions and the dropout they contain, which is also for use outside them."""
-    drop = partial(functional.dropout, p=dropout) if dropout else no_dropout
-
-    def encoder(x: Tensor, bias: Tensor, hidden: Tensor, layer: NamedTuple, heads: int, _: object) -> Tensor:
-        return encoder_layer(x, bias, hidden, layer, heads, drop)
-
-    def decoder(
-        x: Tensor, bias: Tensor, encoded: Tensor | None, source_bias: Tensor | None, layer: NamedTuple, heads: int, _: object
-    ) -> Tensor:
-        return decoder_layer(x, bias, encoded, source_bias, layer, heads, drop)
-
-    return Layers(compiled(encoder), compiled(decoder)), drop
-
-
-def compiled(function: Callable) -> Callable:
-    """Static shapes, no graph breaks."""
-    return torch.compile(function, dynamic=False, fullgraph=True)
-
-
 def static_loss(
-    model: Transformer, source: Tensor | None, target: Tensor, streams: Tensor, counts: Tensor, drop: Callable, rows: Callable
+    model: Transformer, source: Tensor | None, target: Tensor, streams: Tensor, counts: Tensor, drop: Dropping
 ) -> Tensor:
     """Losses (R,) over all positions, padding at weight 0: no shape depends on values, so it can be captured.
 
@@ -70,22 +49,31 @@ def static_loss(
     chosen = target.index_select(0, streams)
     hidden = model(None if source is None else source.index_select(0, streams), chosen, drop)
     weight = (chosen != 0).flatten(1) / counts.index_select(0, streams).unsqueeze(1)
-    return linear_cross_entropy(hidden.flatten(1, 2), model.head, chosen.flatten(1), weight, rows)
+    return linear_cross_entropy(hidden.flatten(1, 2), model.head, chosen.flatten(1), weight, model.operations.row_gradient)
+
+
+def gradients_in_parts(model: Transformer, inputs: Inputs, parts: int, drop: Callable) -> tuple[Tensor, list[Tensor]]:
+    """Losses (R,) and the gradients of their sum, the batch taken in `parts`."""
+    parameters = list(model.parameters())
+    total, gradients = None, None
+    pieces = inputs.target.chunk(parts, dim=1)
+    sources = [None] * len(pieces) if inputs.source is None else inputs.source.chunk(parts, dim=1)
+    for source, target in zip(sources, pieces, strict=True):
+        loss = static_loss(model, source, target, inputs.streams, inputs.counts, drop)
+        more = torch.autograd.grad(loss.sum(), parameters)
+        if parts > 1:  # a sum of bf16 parts would lose the small ones
+            more = [gradient.float() for gradient in more]
+        gradients = list(more) if gradients is None else [old + new for old, new in zip(gradients, more, strict=True)]
+        total = loss.detach() if total is None else total + loss.detach()
+    return total, gradients
 
 
 class GraphedStep:
-    """The first step of a shape runs as it is, which compiles it; the second is captured; from then on the graph is replayed."""
+    """The first step of a shape runs as it is, the second is captured; from then on the graph is replayed."""
 
-    def __init__(
-        self, model: Transformer, optimiser: Optimiser, dropout: float, world: World, *, compile_code: bool = True
-    ) -> None:
-        torch._dynamo.config.recompile_limit = SHAPES
-        self.model, self.optimiser, self.world, self.rows = model, optimiser, world, row_gradient
-        self.layers, self.drop = Layers(), partial(functional.dropout, p=dropout) if dropout else no_dropout
-        if compile_code:
-            self.layers, self.drop = compiled_layers(dropout)
-            self.rows = compiled(row_gradient)
-            optimiser.update = compiled(update)
+    def __init__(self, model: Transformer, optimiser: Optimiser, dropout: float, world: World) -> None:
+        self.model, self.optimiser, self.world = model, optimiser, world
+        self.drop = partial(functional.dropout, p=dropout) if dropout else no_dropout
         self.stream = torch.cuda.Stream()
         self.pool = torch.cuda.graph_pool_handle()
         self.clear()
@@ -141,26 +129,6 @@ class GraphedStep:
         return Captured(graph, inputs, loss, norm)
 
     def _step(self, inputs: Inputs, parts: int) -> tuple[Tensor, Tensor]:
-        eager, self.model.layers = self.model.layers, self.layers
-        try:
-            loss, gradients = gradients_in_parts(self.model, inputs, parts, self.drop, self.rows)
-        finally:
-            self.model.layers = eager
+        loss, gradients = gradients_in_parts(self.model, inputs, parts, self.drop)
         self.world.sum([loss, *gradients])
         return loss, self.optimiser.step(gradients, inputs.rates)
-
-
-def gradients_in_parts(
-    model: Transformer, inputs: Inputs, parts: int, drop: Callable, rows: Callable
-) -> tuple[Tensor, list[Tensor]]:
-    """Losses (R,) and the gradients of their sum, the batch taken in `parts`."""
-    parameters = list(model.parameters())
-    total, gradients = None, None
-    pieces = inputs.target.chunk(parts, dim=1)
-    sources = [None] * len(pieces) if inputs.source is None else inputs.source.chunk(parts, dim=1)
-    for source, target in zip(sources, pieces, strict=True):
-        loss = static_loss(model, source, target, inputs.streams, inputs.counts, drop, rows)
-        more = torch.autograd.grad(loss.sum(), parameters)
-        gradients = list(more) if gradients is None else [old + new for old, new in zip(gradients, more, strict=True)]
-        total = loss.detach() if total is None else total + loss.detach()
-    return total, gradients

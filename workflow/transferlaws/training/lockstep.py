@@ -55,10 +55,11 @@ class Lockstep:
         self.optimiser = Optimiser(model, settings.optimiser)
         self.stepper = Step(model, self.optimiser, settings.dropout)
         self.active = list(range(len(replicas)))
-        self.best = {name: p.detach().clone() for name, p in model.named_parameters()}
+        self.best = {name: p.clone() for name, p in self.optimiser.master.items()}
         self.number = 0
         self.finite = torch.ones(len(replicas), dtype=torch.bool, device=self.device)
         self.losses = torch.zeros(len(replicas), device=self.device)
+        self.tokens, self.flops = 0, 0.0  # real target tokens and operations of all replicas, in this process
         self.batches_an_epoch = batches
         self.total = max(min(settings.max_steps, round(settings.max_epochs * batches)), 1)
         self.every = -(-self.total // settings.evaluations)
@@ -68,8 +69,8 @@ class Lockstep:
 
     def _streams(self) -> None:
         self.present = sorted({self.replicas[i].seed for i in self.active}, key=self.seeds.index)
-        order = [self.present.index(self.replicas[i].seed) for i in self.active]
-        self.streams = torch.tensor(order, device=self.device)
+        self.order = [self.present.index(self.replicas[i].seed) for i in self.active]
+        self.streams = torch.tensor(self.order, device=self.device)
         self.rates = torch.tensor([self.replicas[i].learning_rate for i in self.active], device=self.device)
 
     def run(self, after_step: Callable[[bool], None]) -> None:
@@ -92,6 +93,9 @@ class Lockstep:
         )
         self.number += 1
         self.losses = loss
+        self.tokens += int((target != 0).sum((1, 2)) @ np.bincount(self.order, minlength=len(target)))
+        shape = (0 if source is None else source.shape[2], target.shape[2], target.shape[1] * len(self.active))
+        self.flops += self.model.settings.flops(*shape, self.model.vocabulary_size)
         self.finite &= torch.isfinite(norm) & torch.isfinite(loss)
 
     def _batch(self) -> tuple[np.ndarray | None, np.ndarray]:
@@ -150,8 +154,8 @@ class Lockstep:
         if improved:
             rows = torch.tensor(improved, device=self.device)
             places = torch.tensor([self.active[row] for row in improved], device=self.device)
-            for name, p in self.model.named_parameters():
-                self.best[name][places] = p.detach()[rows]
+            for name, p in self.optimiser.master.items():
+                self.best[name][places] = p[rows]
         if stopped:
             self._drop([row for row in range(len(self.active)) if row not in stopped])
 
@@ -172,7 +176,7 @@ class Lockstep:
     def tensors(self) -> dict[str, Tensor]:
         """Everything that training changes, under unique names."""
         best = {f"best:{name}": tensor for name, tensor in self.best.items()}
-        return dict(self.model.named_parameters()) | self.optimiser.tensors() | best | {"finite": self.finite}
+        return self.optimiser.tensors() | best | {"finite": self.finite}
 
     def plain(self) -> dict:
         """The rest of the state: JSON."""
@@ -187,6 +191,7 @@ class Lockstep:
             self._drop(plain["active"])
         for name, tensor in self.tensors().items():
             tensor.copy_(tensors[name])
+        self.optimiser.refresh()
 
 
 def _plain(replica: Replica) -> dict:

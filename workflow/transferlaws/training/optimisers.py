@@ -8,7 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from transferlaws.model.operations import PLAIN
 from transferlaws.model.transformer import Transformer
+from transferlaws.training.distributed import is_sharded
 from transferlaws.training.settings import OptimiserSettings
 
 LEAST_RMS = 1e-3  # of a matrix that scales its own step, as in Adafactor
@@ -51,7 +53,7 @@ def _like(x: Tensor, other: Tensor) -> Tensor:
 
 def joint_norm(gradients: list[Tensor]) -> Tensor:
     """(R,): the norm of all of a replica's gradients together."""
-    norms = torch.stack([torch.linalg.vector_norm(g, dim=tuple(range(1, g.dim()))) for g in gradients])
+    norms = torch.stack([torch.linalg.vector_norm(g, dim=tuple(range(1, g.dim())), dtype=torch.float32) for g in gradients])
     return torch.linalg.vector_norm(norms, dim=0)
 
 
@@ -123,32 +125,19 @@ def rule_of(name: str, settings: OptimiserSettings) -> Callable:
     return {"adamw": adamw, "adamw-scaled": adamw_scaled, "adafactor": adafactor}[settings.name]
 
 
-def update(
-    parameters: dict[str, Tensor],
-    gradients: list[Tensor],
-    state: dict[str, dict[str, Tensor]],
-    rates: Tensor,
-    count: Tensor,
-    settings: OptimiserSettings,
-) -> Tensor:
-    """Clip each replica's gradients, then update parameters, state and `count` in place; returns the norms (R,) before clipping."""
-    norm = joint_norm(gradients)
-    factor = (settings.clip / norm).clamp(max=1.0)
-    count += 1
-    for (name, p), gradient in zip(parameters.items(), gradients, strict=True):
-        rule, axes = rule_of(name, settings), matrix_axes(name, p)
-        rule(p, gradient * _like(factor, p), state[name], _like(rates, p), count, axes, settings)
-    return norm
-
-
 class Optimiser:
     """Steps a model's parameters in place; `rate` is one learning rate a replica."""
 
     def __init__(self, model: Transformer, settings: OptimiserSettings) -> None:
         self.model, self.settings = model, settings
+        # fp32 weights that steps are added to; where the model computes in another type, its own are rounded copies of these
+        self.master = {name: p.detach() for name, p in model.named_parameters()}
+        if model.dtype != torch.float32 and not is_sharded(model.embedding):
+            for parameter in model.parameters():
+                parameter.data = parameter.detach().to(model.dtype)
         self.count = torch.zeros((), device=model.embedding.device)
-        self.state = {name: self._fresh(name, p.detach()) for name, p in model.named_parameters()}
-        self.update = update  # replaced by a compiled form on a GPU
+        self.state = {name: self._fresh(name, p) for name, p in self.master.items()}
+        self.fused = model.operations is not PLAIN and settings.name in ("adamw", "adamw-scaled")
 
     def _fresh(self, name: str, p: Tensor) -> dict[str, Tensor]:
         rule, axes = rule_of(name, self.settings), matrix_axes(name, p)
@@ -166,16 +155,45 @@ class Optimiser:
     @torch.no_grad()
     def step(self, gradients: list[Tensor], rates: Tensor) -> Tensor:
         """One step in place; gradients in the order of the model's parameters, rates (R,). Returns the gradient norms (R,)."""
-        parameters = {name: p.detach() for name, p in self.model.named_parameters()}
-        return self.update(parameters, gradients, self.state, rates, self.count, self.settings)
+        weights = dict(self.model.named_parameters())
+        master = weights if is_sharded(self.model.embedding) else self.master  # shards are new objects after each gathering
+        norm = joint_norm(gradients)
+        factor = (self.settings.clip / norm).clamp(max=1.0)
+        self.count += 1
+        correction = torch.stack([1 - self.settings.beta1**self.count, (1 - self.settings.beta2**self.count).sqrt()])
+        for (name, p), gradient in zip(master.items(), gradients, strict=True):
+            axes, weight, p = matrix_axes(name, p), weights[name].detach(), p.detach()
+            if self.fused:
+                rate = _like(rates, p) * (rms(p, axes).clamp(min=LEAST_RMS) if self.settings.name == "adamw-scaled" else 1.0)
+                rate = rate.expand([1 if axis in axes else size for axis, size in enumerate(p.shape)])  # one a matrix
+                shadow = p if weight.dtype == p.dtype else weight
+                from transferlaws.training import kernels
+
+                kernels.adamw(p, gradient, self.state[name], shadow, rate, factor, correction, axes, self.settings)
+                continue
+            rule = rule_of(name, self.settings)
+            rule(p, gradient.float() * _like(factor, p), self.state[name], _like(rates, p), self.count, axes, self.settings)
+            if weight.dtype != p.dtype:
+                weight.copy_(p)
+        return norm
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Round the model's weights from the master ones, after these have been loaded."""
+        for name, weight in self.model.named_parameters():
+            if weight.dtype != self.master[name].dtype:
+                weight.copy_(self.master[name])
 
     def tensors(self) -> dict[str, Tensor]:
-        """All state under unique names."""
+        """Master weights by their names, and all other state, under unique names."""
+        master = dict(self.model.named_parameters()) if is_sharded(self.model.embedding) else self.master
         named = {f"{name}:{key}": tensor for name, state in self.state.items() for key, tensor in state.items()}
-        return named | {"count": self.count}
+        return master | named | {"count": self.count}
 
     def select(self, kept: Tensor) -> None:
         """Keep the replicas with these indices; call after the model's own `select`."""
         for state in self.state.values():
             for key, tensor in state.items():
                 state[key] = tensor[kept].contiguous()
+        own = {name: p.detach() for name, p in self.model.named_parameters()}
+        self.master = {name: own[name] if own[name].dtype == p.dtype else p[kept].contiguous() for name, p in self.master.items()}

@@ -88,7 +88,9 @@ class FinetuningSettings(BaseModel):
         64, ge=4, description="Longest source or target, in tokens, its end mark included; longer ones are cut off."
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate.")
-    shapes: int = Field(3, ge=1, le=8, description="On a GPU: how many sequence widths batches may have; each is compiled.")
+    shapes: int = Field(
+        3, ge=1, le=8, description="On a GPU: how many sequence widths batches may have; each is captured in a CUDA graph."
+    )
     group: int = Field(0, ge=0, description="Most replicas trained at once; 0: all on a GPU, as many as suit the cache on a CPU.")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="Type of computation (parameters stay fp32); auto: bf16 on a GPU, fp32 on a CPU."

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from transferlaws.model.loss import linear_cross_entropy, token_losses
-from transferlaws.model.transformer import Dropping, Transformer, no_dropout
+from transferlaws.model.operations import PLAIN, Dropping, Operations, fused, no_dropout
+from transferlaws.model.transformer import Transformer
 from transferlaws.seeding import seed_for
 from transferlaws.training.distributed import World, is_sharded, whole
 from transferlaws.training.graphs import GraphedStep
@@ -27,6 +28,11 @@ def compute_type(precision: str, device: torch.device) -> torch.dtype:
     if precision == "auto":
         precision = "bf16" if device.type == "cuda" else "fp32"
     return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
+def operations_for(model: Transformer) -> Operations:
+    """Fused operations for a model that computes in bf16 on a GPU, plain ones for any other."""
+    return fused() if model.embedding.is_cuda and model.dtype == torch.bfloat16 else PLAIN
 
 
 class Dropout:
@@ -117,7 +123,7 @@ class Step:
             hidden, ids, real = _real_hidden(
                 self.model, None if source is None else source[:, rows], target[:, rows], streams, drop
             )
-            loss = linear_cross_entropy(hidden, self.model.head, ids, real / counts)
+            loss = linear_cross_entropy(hidden, self.model.head, ids, real / counts, self.model.operations.row_gradient)
             total += loss.detach()
             if self.sharded:  # accumulates, and divides by the number of processes
                 (loss.sum() * self.world.size).backward()

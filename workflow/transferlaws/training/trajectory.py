@@ -24,7 +24,7 @@ from transferlaws.training.optimisers import Optimiser
 from transferlaws.training.schedules import decay_factor, trunk_factor
 from transferlaws.training.settings import PretrainingSettings
 from transferlaws.training.state import Checkpointer, key, load_state, save_state
-from transferlaws.training.step import Step, choose_device, compute_type, summed_losses
+from transferlaws.training.step import Step, choose_device, compute_type, operations_for, summed_losses
 
 LOG_EVERY = 20  # steps
 
@@ -69,6 +69,7 @@ class Trajectory:
         self.model.initialise(0, arguments.seed)
         self.model.to(self.device)
         self.model.dtype = compute_type(self.settings.precision, self.device)
+        self.model.operations = operations_for(self.model)
         if self.settings.sharded and self.world.size > 1:
             shard(self.model, self.world)
         self.optimiser = Optimiser(self.model, self.settings.optimiser)
@@ -223,21 +224,23 @@ class Trajectory:
         )
 
     def _save_weights(self, folder: Path) -> str:
-        """The checkpoint's SHA-256. A sharded model is gathered; only the first process writes."""
+        """Save the master weights; returns their SHA-256. A sharded model is gathered; only the first process writes."""
         model = self.model
-        if self.step.sharded:
-            gathered = {name: whole(parameter.detach()).cpu() for name, parameter in self.model.named_parameters()}
+        if self.step.sharded or self.model.dtype != torch.float32:
+            weights = self.optimiser.tensors()
             model = Transformer(self.shape, self.vocabulary.size)
             for name, parameter in model.named_parameters():
-                parameter.data = gathered[name]
+                parameter.data = whole(weights[name].detach()).cpu()
         return save_checkpoint(model, 0, folder) if self.world.first else ""
 
     def _tensors(self) -> dict[str, torch.Tensor]:
-        return dict(self.model.named_parameters()) | self.optimiser.tensors()
+        return self.optimiser.tensors()
 
     def _load(self, tensors: dict[str, torch.Tensor]) -> None:
         for name, tensor in self._tensors().items():
             fill(tensor, tensors[name])
+        if not self.step.sharded:
+            self.optimiser.refresh()
 
     def _save(self) -> None:
         plain = {"counts": self.counts, "rungs": self.rungs, "stream": self.stream.state(), "log": self.log.lines}
