@@ -6,11 +6,13 @@ The finished study of the first number is the tiny one, whose graph is as large 
 """
 
 import json
-import os
+import platform
 import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
@@ -26,7 +28,7 @@ from transferlaws.study import Plan  # noqa: E402
 REPEATS = 5
 
 
-def nothing_to_do(folder: Path) -> dict:
+def nothing_to_do(folder: Path) -> float:
     """A call that finds every result there."""
     snakemake(folder)
     seconds = []
@@ -34,11 +36,11 @@ def nothing_to_do(folder: Path) -> dict:
         start = time.perf_counter()
         assert "Nothing to be done" in snakemake(folder).stderr
         seconds.append(time.perf_counter() - start)
-    return {"seconds": round(min(seconds), 2)}
+    return round(min(seconds), 2)
 
 
-def large_graph(folder: Path, sizes: int = 50, mixtures: int = 99) -> dict:
-    """The time to the table of jobs of a dry run, when there is nothing yet; CPU seconds beside it, for a busy machine."""
+def large_graph(folder: Path, sizes: int = 50, mixtures: int = 99) -> tuple[int, int, float, float]:
+    """Jobs, fine-tuned models, and seconds to the table of jobs of a dry run when there is nothing yet; CPU seconds beside them."""
     study = yaml.safe_load((folder / "tiny.yaml").read_text())
     study["mixtures"] = {f"m{number}": {"en": number / 200, "de": 1 - number / 200} for number in range(1, mixtures + 1)}
     study["tasks"]["en-de"]["pairs"] = list(range(1, sizes + 1))
@@ -47,12 +49,9 @@ def large_graph(folder: Path, sizes: int = 50, mixtures: int = 99) -> dict:
     plan = Plan(overlay(yaml.safe_load((folder / "config.yaml").read_text()), study))
     runs = [_until_job_table(folder) for _ in range(REPEATS)]
     replicas = len(study["pretraining"]["ladder"]) * len(study["finetuning"]["learning_rates"])
-    return {
-        "jobs": len(plan.trajectories) + 2 * len(plan.curves),
-        "fine_tuned_models": sum(replicas if curve.mixture != "scratch" else 2 for curve in plan.curves),
-        "seconds": round(min(wall for wall, _ in runs), 2),
-        "cpu_seconds": round(min(cpu for _, cpu in runs), 2),
-    }
+    models = sum(replicas if curve.mixture != "scratch" else 2 for curve in plan.curves)
+    jobs = len(plan.trajectories) + 2 * len(plan.curves)
+    return jobs, models, round(min(wall for wall, _ in runs), 2), round(min(cpu for _, cpu in runs), 2)
 
 
 def _until_job_table(folder: Path) -> tuple[float, float]:
@@ -74,16 +73,25 @@ def main() -> None:
         small, large = Path(name, "small"), Path(name, "large")
         small.mkdir()
         large.mkdir()
-        results = {
-            "cores": os.cpu_count(),
-            "snakemake": subprocess.run(
-                [sys.executable, "-m", "snakemake", "--version"], capture_output=True, text=True
-            ).stdout.strip(),
-            "large_graph": large_graph(checkout(large)),
-            "nothing_to_do": nothing_to_do(checkout(small)),
-        }
+        jobs, models, graph, cpu = large_graph(checkout(large))
+        nothing = nothing_to_do(checkout(small))
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    ).stdout.strip()
+    origin = {
+        "device": f"{psutil.cpu_count()} cores",
+        "versions": {"python": platform.python_version(), "snakemake": version("snakemake")},
+        "commit": commit,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "command": "python benchmarks/workflow.py",
+    }
+    figures = (
+        (f"job graph of a study of {jobs:,} jobs and {models:,} fine-tuned models, until the table of jobs", graph),
+        ("the same, CPU time", cpu),
+        ("a call that finds nothing to do", nothing),
+    )
+    results = [{"figure": text, "value": value, "unit": "s", "baseline": None, "ratio": None} | origin for text, value in figures]
     path = REPOSITORY / "benchmarks" / "results" / "workflow.json"
-    path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(results, indent=1))
 

@@ -1,11 +1,13 @@
 """Write what the docs hold of the code: the config's JSON schema and tables, and the tables of measured performance.
 
 `python docs/generate.py` writes; with `--check` it only says what is stale, and fails if anything is. In README.md and docs/*.md
-the text between `<!-- generated: WHAT -->` and `<!-- end of generated -->` is replaced, WHAT being `config` or
-`benchmarks/NAME`, which stands for `benchmarks/results/NAME.json`.
+the text between `<!-- generated: WHAT -->` and `<!-- end of generated -->` is replaced, WHAT being `config`, `benchmarks/NAME`,
+which stands for `benchmarks/results/NAME.json`, or `coverage`, which stands for `docs/coverage.csv`, a copy of what the rule
+of that name wrote.
 """
 
 import argparse
+import csv
 import json
 import re
 import sys
@@ -43,11 +45,11 @@ def generated(root: Path) -> dict[Path, str]:
     for path in [root / "README.md", *sorted((root / "docs").glob("*.md"))]:
         if path.is_file():
             text = path.read_text(encoding="utf-8")
-            texts[path] = fill(text, schema, root / "benchmarks" / "results")
+            texts[path] = fill(text, schema, root)
     return texts
 
 
-def fill(text: str, schema: dict, results: Path) -> str:
+def fill(text: str, schema: dict, root: Path) -> str:
     """Replace the generated blocks of a page."""
 
     def block(match: re.Match) -> str:
@@ -55,10 +57,12 @@ def fill(text: str, schema: dict, results: Path) -> str:
         if what == "config":
             table = config_tables(schema)
         elif what.startswith("benchmarks/"):
-            path = results / f"{what.removeprefix('benchmarks/')}.json"
+            path = root / "benchmarks" / "results" / f"{what.removeprefix('benchmarks/')}.json"
             table = benchmark_table(json.loads(path.read_text(encoding="utf-8")), path)
+        elif what == "coverage":
+            table = coverage_table(root / "docs" / "coverage.csv")
         else:
-            raise ValueError(f"<!-- generated: {what} -->: nothing of that name; expected config or benchmarks/NAME")
+            raise ValueError(f"<!-- generated: {what} -->: nothing of that name; expected config, coverage or benchmarks/NAME")
         return f"{match[1]}\n{table}\n{match[3]}"
 
     return BLOCK.sub(block, text)
@@ -172,6 +176,25 @@ def benchmark_table(results: list[dict], path: Path) -> str:
         origins.append(f"Measured {entry['date']} with `{entry['command']}`; {listed}.")
     origin = "\n\n".join(dict.fromkeys(origins))
     return f"{table(('figure', 'value', 'baseline', 'ratio', 'device', 'commit'), rows)}\n{origin}\n"
+
+
+def coverage_table(path: Path) -> str:
+    """How often the intervals held the truth, a row a quantity of a simulated study."""
+    with open(path, encoding="utf-8", newline="") as file:
+        entries = list(csv.DictReader(file))
+    rows = [
+        (
+            entry["law"],
+            entry["study"],
+            entry["quantity"],
+            number_text(float(entry["truth"])),
+            f"{float(entry['identified']):.0%}",
+            f"{float(entry['covered']):.1%}" if entry["covered"] else "",
+            f"{float(entry['relative_width']):.2g}" if entry["relative_width"] else "",
+        )
+        for entry in entries
+    ]
+    return table(("law", "study", "quantity", "truth", "identified", "covered", "relative width"), rows)
 
 
 def number_text(value: object) -> str:

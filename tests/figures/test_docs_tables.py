@@ -49,13 +49,26 @@ def test_config_tables_name_key_type_default_and_meaning():
 
 
 def test_benchmark_table(tmp_path):
-    (tmp_path / "speed.json").write_text(json.dumps([RESULT, RESULT | {"figure": "second", "ratio": None, "baseline": None}]))
+    (tmp_path / "benchmarks/results").mkdir(parents=True)
+    (tmp_path / "benchmarks/results/speed.json").write_text(
+        json.dumps([RESULT, RESULT | {"figure": "second", "ratio": None, "baseline": None}])
+    )
     page = "before\n<!-- generated: benchmarks/speed -->\nold\n<!-- end of generated -->\nafter\n"
     text = generate.fill(page, {}, tmp_path)
     assert "| a \\| b | 123.5 runs/h | 1 | 123.5× | two cores | `0123456789` |" in text
     assert "Measured 2030-01-01 with `python benchmarks/x.py`; numpy 2.4." in text
     assert "old" not in text and text.startswith("before") and text.endswith("after\n")
     assert generate.fill(text, {}, tmp_path) == text
+
+
+def test_coverage_table(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/coverage.csv").write_text(
+        "law,study,quantity,truth,identified,covered,relative_width\ngap,8 rungs,E,1.5,0.25,0.904,0.123\ngap,8 rungs,G,0.0,0.0,,\n"
+    )
+    text = generate.fill("<!-- generated: coverage -->\n<!-- end of generated -->", {}, tmp_path)
+    assert "| gap | 8 rungs | E | 1.5 | 25% | 90.4% | 0.12 |" in text
+    assert "| gap | 8 rungs | G | 0 | 0% |  |  |" in text
 
 
 def test_a_result_without_its_origin_is_refused(tmp_path):

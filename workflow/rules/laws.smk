@@ -1,3 +1,6 @@
+from transferlaws.laws.settings import LAWS
+
+
 rule fit:
     input:
         table=plan.measurements,
@@ -46,13 +49,15 @@ rule advise:
         " --settings {params.settings:q} --output {output.json:q} --markdown {output.markdown:q} --log {log:q}"
 
 
-rule coverage:
+rule coverage_of_law:
     output:
-        f"{plan.root}/coverage.csv",
+        f"{plan.root}/coverage/{{any_law}}.csv",
     log:
-        f"{plan.logs}/coverage.log",
+        f"{plan.logs}/coverage/{{any_law}}.log",
     benchmark:
-        f"{plan.logs}/coverage.tsv"
+        f"{plan.logs}/coverage/{{any_law}}.tsv"
+    wildcard_constraints:
+        any_law=names_pattern(LAWS),
     conda:
         "../../envs/transferlaws.yaml"
     resources:
@@ -61,4 +66,20 @@ rule coverage:
     params:
         code=fingerprint("transferlaws.laws.coverage"),
     shell:
-        "python -m transferlaws coverage --output {output:q} --log {log:q}"
+        "OMP_NUM_THREADS=1 python -m transferlaws coverage --laws {wildcards.any_law} --output {output:q} --log {log:q}"
+
+
+rule coverage:
+    input:
+        expand(f"{plan.root}/coverage/{{any_law}}.csv", any_law=LAWS),
+    output:
+        f"{plan.root}/coverage.csv",
+    log:
+        f"{plan.logs}/coverage.log",
+    conda:
+        "../../envs/transferlaws.yaml"
+    resources:
+        mem_mb=500,
+        runtime=5,
+    shell:
+        "awk 'FNR > 1 || NR == 1' {input:q} > {output:q} 2> {log:q}"
