@@ -54,7 +54,7 @@ def run(folder: Path, recipe: str, cores: int) -> None:
     study |= {"study": name, "results": str(folder / name), "store": str(folder / "store")}
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump(study, sort_keys=False))
-    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--nolock", "--configfile", str(path)]
+    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--nolock", "--configfile", str(path), "--"]
     with open(folder / f"{name}.log", "w") as log:
         subprocess.run([*command, str(folder / name / "measurements.csv")], cwd=ROOT, stdout=log, stderr=log, check=False)
 
