@@ -40,7 +40,7 @@ onsuccess:
         merged.parent.mkdir(exist_ok=True)
         merged.write_text(json.dumps(config))
         shell(
-            "snakemake --report {plan.root:q}/report.html --snakefile {workflow.main_snakefile:q} --configfile {merged:q}"
+            "python -m snakemake --report {plan.root:q}/report.html --snakefile {workflow.main_snakefile:q} --configfile {merged:q}"
             " > {plan.logs:q}/report.log 2>&1 && echo report: {plan.root:q}/report.html"
         )
 

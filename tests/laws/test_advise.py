@@ -110,9 +110,21 @@ def test_the_better_mixture_is_named_with_its_lead(tmp_path):
     assert (pair["mixture"], pair["other"], pair["sure"]) == ("en+de", "fr", True)
     lead = EQUATIONS["score-log"](np.array([-6.9, 0.9, 1.6]), 1e9) - EQUATIONS["score-log"](np.array([-6.9, 0.75, 1.6]), 1e9)
     assert pair["difference"]["low"] < lead < pair["difference"]["high"]
-    assert "Best measured: **en+de**, surely better than fr" in page
+    assert "Best measured by bleu: **en+de**, surely better than fr" in page
     answers = {a["mixture"]: a["answer"] for a in advice["answers"]}
     assert answers == {"en+de": "continue", "fr": "other data"}
+
+
+def test_cross_entropy_is_a_witness_beside_the_score(tmp_path):
+    """Scores that cannot tell two mixtures apart, losses that can."""
+    frame = table(mixtures=("en+de", "de+en"))
+    frame["cross_entropy"] = np.where(frame.mixture == "de+en", 2.0, 2.5) + 0.001 * frame.seed
+    advice, page = advise(tmp_path, frame)
+    by = {pair["metric"]: pair for pair in advice["comparisons"]}
+    assert not by["bleu"]["sure"]
+    assert by["cross_entropy"]["sure"] and by["cross_entropy"]["mixture"] == "de+en"
+    assert by["cross_entropy"]["difference"]["estimate"] == pytest.approx(0.5)
+    assert "Best measured by cross_entropy: **de+en**, surely better than en+de." in page
 
 
 def test_equal_mixtures_are_not_called_different(tmp_path):

@@ -211,16 +211,14 @@ def compare(context: Context, size: float) -> list[dict]:
     return sorted(pairs, key=lambda pair: -pair["difference"]["estimate"])
 
 
-def best_of(pairs: list[dict]) -> str | None:
-    """The mixture that is better than every other one, and whether surely, in words; None with a single mixture."""
-    if not pairs:
-        return None
+def best_of(pairs: list[dict]) -> str:
+    """The mixture that is better than every other one in a metric, and whether surely, in words."""
     winners = {p["mixture"] for p in pairs} - {p["other"] for p in pairs}
     winner = sorted(winners)[0]
     beaten = [p for p in pairs if p["mixture"] == winner]
     sure = [p["other"] for p in beaten if p["sure"]]
     unsure = [p["other"] for p in beaten if not p["sure"]]
-    text = f"Best measured: **{winner}**"
+    text = f"Best measured by {pairs[0]['metric']}: **{winner}**"
     text += f", surely better than {', '.join(sure)}" if sure else ""
     return text + (f"; not surely better than {', '.join(unsure)}." if unsure else ".")
 

@@ -7,7 +7,7 @@ import pandas as pd
 import transferlaws
 from transferlaws.errors import UserError
 from transferlaws.files import atomic, read_json, sha256, write_json
-from transferlaws.laws.advice import Candidate, answer, compare, context_of
+from transferlaws.laws.advice import Candidate, Context, answer, compare, context_of
 from transferlaws.laws.allocation import best_split
 from transferlaws.laws.estimate import Fitted, Unfitted, fit_groups
 from transferlaws.laws.markdown import page
@@ -119,7 +119,16 @@ def _answers(table: pd.DataFrame, documents: dict, settings: AdviceSettings) -> 
                 rivals = [c for c in own if c.key["finetuning_size"] == size and context.rungs(c.key["mixture"], size)]
                 answers += [answer(candidate, rivals, context) for candidate in rivals]
                 comparisons += [{"task": task, "model": model, **pair} for pair in compare(context, size)]
+                comparisons += [{"task": task, "model": model, **pair} for pair in _by_loss(rows, context, size, task, model)]
     return {"notes": notes, "answers": answers, "comparisons": comparisons}
+
+
+def _by_loss(rows: pd.DataFrame, context: Context, size: float, task: str, model: str) -> list[dict]:
+    """The comparisons by cross-entropy, beside those by a score: a small test set's score is the noisier witness by far."""
+    if context.metric not in SCORES or "cross_entropy" not in rows.columns or not rows.cross_entropy.notna().any():
+        return []
+    loss = context_of(rows, task=task, model=model, metric="cross_entropy", direction=-1, settings=context.settings)
+    return compare(loss, size)
 
 
 def _candidates(table: pd.DataFrame, documents: dict, name: str, metric: str) -> list[Candidate]:

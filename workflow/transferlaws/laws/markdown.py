@@ -17,8 +17,8 @@ def page(advice: dict) -> str:
         lines += ["", f"## {task}, {model}, {size:g} {unit}", ""]
         own = [a for a in advice["answers"] if (a["task"], a["model"], a["finetuning_size"]) == (task, model, size)]
         pairs = [p for p in advice["comparisons"] if (p["task"], p["model"], p["finetuning_size"]) == (task, model, size)]
-        best = best_of(pairs)
-        lines += [best, ""] if best else []
+        for metric in dict.fromkeys(p["metric"] for p in pairs):
+            lines += [best_of([p for p in pairs if p["metric"] == metric]), ""]
         lines += [
             f"| mixture | alignment | {own[0]['metric']} now | over no pretraining | forecast | answer |",
             "|---|---|---|---|---|---|",
