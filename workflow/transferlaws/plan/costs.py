@@ -30,7 +30,7 @@ class Device(NamedTuple):
 
 
 # Measured with this engine: utilisation of an H100 with eight replicas, of a CPU core with one. The A100's is taken to be equal.
-GPU_UTILISATION = {128: 0.07, 256: 0.13, 512: 0.20}
+GPU_UTILISATION = {128: 0.087, 256: 0.168, 512: 0.287, 1024: 0.346}
 DEVICES = {
     "cpu": Device(1.0e11, float("inf"), {64: 0.14, 128: 0.28, 256: 0.58}),
     "a100": Device(3.12e14, 80e9, GPU_UTILISATION),
