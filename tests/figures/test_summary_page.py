@@ -58,6 +58,9 @@ def test_the_answer_stands_first_with_intervals(whole):
     assert f"en+de helps most: BLEU +{gain:.1f} (90 % interval +" in whole.text
     assert "over training from scratch, after 16M pretraining tokens" in whole.text
     assert f"Against the next, en, that is +{last['en+de'] - last['en']:.1f}" in whole.text and "a lead beyond noise" in whole.text
+    drop = table.groupby(["mixture", "pretraining_tokens"])["cross_entropy"].mean()
+    drop = drop["scratch"].mean() - drop["en+de"].iloc[-1]
+    assert f"en+de helps most: cross-entropy (nats/token) +{drop:.3f} (90 % interval +" in whole.text
     assert whole.text.index("helps most") < whole.text.index("What was measured")
 
 

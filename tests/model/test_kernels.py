@@ -124,5 +124,5 @@ def test_a_fused_step_is_a_plain_step(name, dtype):
     torch.testing.assert_close(found[0][0], found[1][0], **loose)
     if dtype == torch.float32:
         for key, weight in found[0][1].items():
-            # a step is the rate times a ratio of two small numbers: a few hundredths of three steps are rounding (tf32), not a fault
+            # a step is the rate times a ratio of two small numbers: a hundredth of three steps is rounding (tf32), not a fault
             torch.testing.assert_close(weight, found[1][1][key], atol=1e-3 if DEVICE == "cpu" else 1e-2, rtol=1e-3)

@@ -46,12 +46,17 @@ def _block(keys: dict, rows: pd.DataFrame, table_means: Means, fits: list[Fit], 
     return {
         "keys": keys,
         "title": panel_title(keys, models),
-        "sentences": _sentences(means[0], mixtures, size),
+        "sentences": list(dict.fromkeys(text for found in _deciding(means) for text in _sentences(found, mixtures, size))),
         "advice": [],
         "aligned": aligned,
         "metrics": [NAMES[metric] for metric in metrics],
         "table": lines,
     }
+
+
+def _deciding(means: list[Measured]) -> list[Measured]:
+    """The first score and the cross-entropy: of a small test set the score is the noisier witness, but it is what users see."""
+    return means[:1] + [found for found in means[1:] if found.metric in LOSSES]
 
 
 def _worth(means: Measured, mixture: str, size: float) -> float:
@@ -128,10 +133,10 @@ def _sentences(means: Measured, mixtures: list[str], size: float) -> list[str]:
     if len(order) > 1:
         lead = means.gain(means.last(best, size), means.last(order[1], size))
         sure = "a lead beyond noise" if lead.low > 0 else "not a lead beyond noise: the two cannot be told apart"
-        sentences.append(f"Against the next, {order[1]}, that is {_phrase(lead, means.metric)}, {sure}.")
+        sentences[0] += f" Against the next, {order[1]}, that is {_phrase(lead, means.metric)}, {sure}."
     harmful = [f"{m} ({_phrase(gains[m], means.metric)})" for m in order if gains[m].high < 0]
     if harmful:
-        sentences.append(f"Worse than training from scratch: {', '.join(harmful)}.")
+        sentences[0] += f" Worse than training from scratch: {', '.join(harmful)}."
     return sentences
 
 

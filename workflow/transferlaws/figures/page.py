@@ -23,11 +23,12 @@ TEMPLATE = """\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{ study }}: which pretraining data helps which task</title>
 <style>
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 70em; margin: 2em auto; padding: 0 1em; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 90em; margin: 2em auto; padding: 0 1em; }
 h1 { font-size: 1.5em; } h2 { font-size: 1.2em; margin-top: 2em; border-bottom: 1px solid #bbb; } h3 { font-size: 1em; }
 table { border-collapse: collapse; margin: .6em 0; font-size: .88em; display: block; overflow-x: auto; }
 th, td { text-align: left; padding: .25em .7em; border-bottom: 1px solid #ddd; vertical-align: top; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.number { white-space: nowrap; }
 .interval, .note { color: #555; } .name { font-weight: 600; } .answer { margin: .3em 0; }
 code, .hash { font-family: ui-monospace, monospace; font-size: .85em; word-break: break-all; }
 img { max-width: 100%; } details pre { white-space: pre-wrap; word-break: break-word; font-size: .8em; }
