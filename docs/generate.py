@@ -141,6 +141,8 @@ def type_text(field: dict, schema: dict) -> str:
     if kind == "object":
         inner = field.get("additionalProperties") or next(iter(field.get("patternProperties", {}).values()), None)
         return f"map of names to {type_text(inner, schema)}" if isinstance(inner, dict) else "map"
+    if kind == "string" and field.get("pattern", "").endswith("[kMGT]?$"):
+        return "text like 64k or 1.5M"
     words = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false", "null": "null"}[kind]
     limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     bounds = [f"{sign} {field[name]:g}" for name, sign in limits.items() if name in field]

@@ -67,7 +67,11 @@ rule score:
         evaluations=plan.each_curve(f"{plan.evaluate}/evaluation.json"),
         reports=plan.data_reports(),
     output:
-        table=plan.measurements,
+        table=report(
+            plan.measurements,
+            caption="../report/measurements.rst",
+            category="Measurements",
+        ),
         sentences=plan.sentences,
     log:
         f"{plan.logs}/score.log",

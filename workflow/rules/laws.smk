@@ -6,7 +6,12 @@ rule fit:
         table=plan.measurements,
         sentences=plan.sentences,
     output:
-        plan.law,
+        report(
+            plan.law,
+            caption="../report/law.rst",
+            category="Laws",
+            labels={"law": "{law}"},
+        ),
     log:
         f"{plan.logs}/fit/{{law}}.log",
     benchmark:

@@ -6,7 +6,16 @@ The JSON schema in `workflow/schemas/` and the table in the docs are generated f
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from transferlaws.config_errors import describe, explain
 from transferlaws.corpora.settings import BitextSettings, CorpusSettings
@@ -57,7 +66,8 @@ def distinct(values: list) -> list:
     return values
 
 
-Count = Annotated[int, BeforeValidator(count), Field(gt=0)]
+COUNT_SCHEMA = {"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, {"type": "string", "pattern": r"^[0-9.]+[kMGT]?$"}]}
+Count = Annotated[int, BeforeValidator(count), Field(gt=0), WithJsonSchema(COUNT_SCHEMA)]
 Ladder = Annotated[list[Count], Field(min_length=1), AfterValidator(increasing)]
 
 

@@ -14,7 +14,7 @@ logger = logging.getLogger("transferlaws")
 
 
 class Progress:
-    """A progress display of `total` units of work; a context manager.
+    """A progress display of `total` units of work, 0 where nobody knows how many; a context manager.
 
     By hand on a terminal it is a tqdm bar. Beside it, and alone where several jobs share a terminal (`TRANSFERLAWS_PROGRESS=lines`,
     set by the workflow), a line every few seconds goes to the log, which shows it on the terminal and keeps it in the log file.
@@ -27,7 +27,7 @@ class Progress:
         self.start = self.printed = time.monotonic()
         self.first = 0.0  # work done before this process (resumed), left out of the rate
         hidden = not sys.stderr.isatty() or os.environ.get("TRANSFERLAWS_PROGRESS") == "lines"
-        self.bar = tqdm(total=total, desc=label, unit=unit, unit_scale=True, disable=hidden, leave=False)
+        self.bar = tqdm(total=total or None, desc=label, unit=unit, unit_scale=True, disable=hidden, leave=False)
 
     def resume(self, done: float) -> None:
         """Count work that an earlier process did."""
@@ -53,11 +53,13 @@ class Progress:
 
     def line(self) -> str:
         """One line: label, share, amount, rate, time left, note."""
-        share = self.done / self.total if self.total else 1.0
+        note, rate = f", {self.note}" if self.note else "", f"{_scaled(self.rate)} {self.unit}/s"
+        if not self.total:
+            return f"[{self.label}] {_scaled(self.done)} {self.unit}, {rate}{note}"
         left = (self.total - self.done) / self.rate if self.rate else float("inf")
         clock = f"{int(left) // 60}:{int(left) % 60:02d}" if left != float("inf") else "?"
-        counts = f"{_scaled(self.done)}/{_scaled(self.total)} {self.unit}, {_scaled(self.rate)} {self.unit}/s"
-        return f"[{self.label}] {share:4.0%} {counts}, {clock} left{', ' + self.note if self.note else ''}"
+        counts = f"{self.done / self.total:4.0%} {_scaled(self.done)}/{_scaled(self.total)} {self.unit}"
+        return f"[{self.label}] {counts}, {rate}, {clock} left{note}"
 
     def __enter__(self) -> "Progress":
         return self
