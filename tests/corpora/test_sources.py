@@ -232,6 +232,20 @@ def test_hub_layouts_in_a_local_folder(tmp_path: Path) -> None:
     assert [d.text for d in documents] == [f"page {i}" for i in range(4)]
 
 
+@pytest.mark.parametrize(
+    ("budget", "taken"), [({"max_words": 40}, 14), ({"max_bytes": 60}, 8), ({"max_items": 13}, 13), ({"max_words": 10_000}, 50)]
+)
+def test_hub_stops_at_the_first_budget_that_is_spent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget: dict, taken: int
+) -> None:
+    monkeypatch.setattr(hub, "PART", 5)  # a budget is that of all parts together
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "train.jsonl").write_text("".join(json.dumps({"text": f"a b {i:04}"}) + "\n" for i in range(50)))
+    given = {"source": "hub", "language": "en", "dataset": str(tmp_path / "d"), "licence": "x"}
+    _, documents = read_corpus(tmp_path, **given, **budget)
+    assert len(list(documents)) == taken
+
+
 def test_hub_needs_a_pinned_revision_and_keeps_test_sets_out(tmp_path: Path) -> None:
     adapter = TypeAdapter(CorpusSettings)
     raw = {"source": "hub", "language": "en", "dataset": "allenai/c4", "licence": "ODC-BY"}

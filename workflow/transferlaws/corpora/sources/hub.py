@@ -59,13 +59,14 @@ def _items(folders: list[Path], kind: type) -> Iterator:
 
 def _download(settings: HubCorpus | HubBitext, split: str, columns: list[str], context: Context, ours: str = "") -> Path:
     """The folder in the cache that holds what the budget allows of a split; continues where an earlier call stopped."""
-    identity = [settings.dataset, settings.subset, settings.revision, split, columns, settings.max_items, settings.max_bytes, ours]
+    budget = [settings.max_items, settings.max_bytes, settings.max_words]
+    identity = [settings.dataset, settings.subset, settings.revision, split, columns, *budget, ours]
     if not settings.revision:
         identity.append(_fingerprint(Path(settings.dataset)))
     folder = context.cache / "hub" / hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:32]
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "lock"):
-        state = {"parts": {}, "items": 0, "bytes": 0, "removed": {}, "position": None, "complete": False}
+        state = {"parts": {}, "items": 0, "bytes": 0, "words": 0, "removed": {}, "position": None, "complete": False}
         if (folder / "state.json").is_file():
             state = read_json(folder / "state.json")
         if not state["complete"]:
@@ -126,7 +127,7 @@ def _part(
     """Write the next part and then the state; what is written before an error counts for nothing."""
     name = f"part-{len(state['parts']):05d}.jsonl.zst"
     removed: Counter[str] = Counter(state["removed"])
-    complete = False
+    words, complete = 0, False
     with ItemWriter(folder / name) as writer:
         while writer.items < PART and not complete:
             row = next(rows, None)
@@ -139,10 +140,15 @@ def _part(
                 continue
             identity = f"{settings.dataset}:{state['items'] + writer.items}"
             writer.write(Document(identity, *texts) if len(texts) == 1 else Pair(identity, *texts, settings.dataset, split=ours))
-            total = (state["items"] + writer.items, state["bytes"] + writer.bytes)
-            complete = total[0] >= settings.max_items or total[1] >= settings.max_bytes
+            words += sum(len(text.split()) for text in texts)
+            complete = (
+                state["items"] + writer.items >= settings.max_items
+                or state["bytes"] + writer.bytes >= settings.max_bytes
+                or (settings.max_words is not None and state["words"] + words >= settings.max_words)
+            )
     state["items"] += writer.items
     state["bytes"] += writer.bytes
+    state["words"] += words
     state |= {"removed": removed, "position": position(), "complete": complete}
     state["parts"][name] = sha256(folder / name)
     write_json(folder / "state.json", state)
