@@ -22,6 +22,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 REPEATS = 5
+LICENCES = {  # as in studies/data
+    "eltec": {"licence": "public domain", "version": "ELTeC"},
+    "drama": {"licence": "CC0-1.0", "version": "GerDraCor"},
+    "laws": {"licence": "public domain"},
+    "ddtp": {"licence": "per package"},
+    "msdocs": {"licence": "CC-BY-4.0"},
+    "ud_ronec": {"licence": "CC-BY-SA-4.0 and MIT"},
+}
 COMPARED = "msdocs-en"  # the corpus that is tokenised both ways
 THEIRS = (
     "import sys, datasets, sentencepiece\n"
@@ -86,14 +94,14 @@ def prepare(folder: Path, output: Path, threads: int, results: Results) -> None:
     for path in sorted((folder / "bitext").glob("*.tsv.xz")):
         name = path.name.split(".")[0]
         settings = {"source": "files", "paths": [str(path)], "languages": name.split("-"), "origin_column": 2}
-        settings |= {"test_origins": ["tatoeba"], "monolingual": 0.2}
+        settings |= {"test_origins": ["tatoeba"], "monolingual": 0.2, "licence": "per origin"}
         bitexts.append(output / "bitexts" / name)
         common = ("--settings", json.dumps(settings), "--threads", threads, "--output", bitexts[-1])
         took = stage("bitext", "--name", name, *common)
         used["bitext"].append((size(bitexts[-1]), took))
     for path in sorted((folder / "text").glob("*.txt.xz")):
         language, kind = path.name.split(".")[:2]
-        settings = {"source": "files", "paths": [str(path)], "language": language}
+        settings = {"source": "files", "paths": [str(path)], "language": language} | LICENCES.get(kind, {})
         corpora.append(output / "corpora" / f"{kind}-{language}")
         common = ("--settings", json.dumps(settings), "--threads", threads, "--against", *bitexts, "--output", corpora[-1])
         took = stage("corpus", "--name", corpora[-1].name, *common)
