@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from transferlaws.corpora import sources
 from transferlaws.corpora.items import Document, Pair
+from transferlaws.corpora.readers import opening
 from transferlaws.corpora.settings import BitextSettings, CorpusSettings
 from transferlaws.corpora.sources import hub, packages
 from transferlaws.errors import ChecksumError, UserError
@@ -42,7 +43,9 @@ def read_bitext(tmp_path: Path, **raw: object) -> tuple[sources.Provenance, list
 # -- packages ----------------------------------------------------------------------------------------------------------
 
 
-def wheel(folder: Path, members: dict[str, bytes], name: str = "texts", version: str = "1.0") -> dict:
+def wheel(
+    folder: Path, members: dict[str, bytes], name: str = "texts", version: str = "1.0", compression: int = zipfile.ZIP_STORED
+) -> dict:
     """A wheel that the pip client accepts, and its entry for the config."""
     folder.mkdir(exist_ok=True)
     path = folder / f"{name}-{version}-py3-none-any.whl"
@@ -51,7 +54,7 @@ def wheel(folder: Path, members: dict[str, bytes], name: str = "texts", version:
         f"{name}-{version}.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{name}-{version}.dist-info/RECORD": b"",
     }
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(path, "w", compression) as archive:
         for member, content in (members | info).items():
             archive.writestr(member, content)
     return {"name": name, "version": version, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "licence": "MIT"}
@@ -105,6 +108,16 @@ def test_a_wheel_that_is_not_the_pinned_one_is_refused(tmp_path: Path, index: Pa
     with pytest.raises(ChecksumError, match=r"texts==1\.0: the index serves .* the config pins 0000"):
         packages.fetch(package, tmp_path / "cache")
     assert not list((tmp_path / "cache").rglob("*.whl"))
+
+
+def test_a_wheel_that_is_a_bomb_is_refused(tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "FREE_EXPANSION", 1 << 16)
+    package = wheel(index, CATALOGS | {"app/i18n/fr.json": b"0" * 10_000_000}, compression=zipfile.ZIP_DEFLATED)
+    given = {"packages": [package], "source": "packages", "format": "catalogs", "languages": ["en", "de"]}
+    with pytest.raises(UserError, match=r"texts-1\.0.*\.whl/app/i18n/fr\.json: expands to more than .* bomb"):
+        read_bitext(tmp_path, **given)
+    with pytest.raises(UserError, match="bomb"):
+        read_corpus(tmp_path, source="code", language="code", packages=[package], suffixes=[".json"])
 
 
 def test_source_distributions_are_never_built(tmp_path: Path, index: Path) -> None:
