@@ -341,6 +341,25 @@ def test_hub_continues_after_an_interruption(tmp_path: Path, monkeypatch: pytest
     assert len(calls) == 5  # parts 1 and 2; the interruption; parts 3 and 4
 
 
+def test_hub_offline_says_so_at_once_and_uses_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+    from huggingface_hub import constants
+
+    given = {"source": "hub", "language": "en", "dataset": "someone/texts", "revision": "a" * 40, "licence": "x"}
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(hub.time, "sleep", lambda _: pytest.fail("waits for a network that is switched off"))
+    with pytest.raises(UserError, match=r"someone/texts, split train: .*Offline, only what is complete there can be used"):
+        read_corpus(tmp_path, **given)
+    (tmp_path / "train.jsonl").write_text('{"text": "a page"}\n')
+    local = str(tmp_path / "train.jsonl")
+    with monkeypatch.context() as online:
+        online.setattr(hub, "_open", lambda *_: datasets.load_dataset("json", data_files=local, split="train", streaming=True))
+        read_corpus(tmp_path, **given)
+    _, documents = read_corpus(tmp_path, **given)
+    assert [d.text for d in documents] == ["a page"]
+
+
 def test_hub_truncated_shard_and_missing_column_are_clear_errors(tmp_path: Path) -> None:
     folder = tmp_path / "d"
     folder.mkdir()

@@ -24,7 +24,7 @@ RETRIES = 6
 FIRST_WAIT = 1.0  # seconds; doubles with each retry
 _PERMANENT = (ValueError, KeyError, TypeError, AttributeError, NotImplementedError, ImportError)
 # datasets and huggingface_hub are imported only when a hub source is read: these are told by name
-_PERMANENT_NAMES = {"DatasetNotFoundError", "DataFilesNotFoundError", "EmptyDatasetError", "OfflineModeIsEnabled"}
+_PERMANENT_NAMES = {"DatasetNotFoundError", "DataFilesNotFoundError", "EmptyDatasetError"}
 
 
 def documents(settings: HubCorpus, context: Context) -> tuple[Provenance, Iterator[Document]]:
@@ -99,13 +99,20 @@ def _continue(settings: HubCorpus | HubBitext, split: str, columns: list[str], f
                 raise
             except Exception as error:
                 failures += 1
-                if isinstance(error, _PERMANENT) or type(error).__name__ in _PERMANENT_NAMES or failures > RETRIES:
+                if isinstance(error, _PERMANENT) or type(error).__name__ in _PERMANENT_NAMES or _offline() or failures > RETRIES:
                     raise UserError(
                         f"{settings.dataset}, split {split}: {type(error).__name__}: {error} (after {state['items']} items, "
                         f"{failures} tries). What came is kept in {folder}; the next call continues there. Offline, only what is "
                         "complete there can be used."
                     ) from error
                 time.sleep(FIRST_WAIT * 2 ** (failures - 1))
+
+
+def _offline() -> bool:
+    """Whether the network is switched off (`HF_HUB_OFFLINE`): waiting does not bring it back."""
+    from huggingface_hub import constants
+
+    return constants.HF_HUB_OFFLINE
 
 
 def _open(settings: HubCorpus | HubBitext, split: str) -> object:
