@@ -49,7 +49,8 @@ def build(root: Path) -> Path:
     processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
     sentinels = 10
     size = -(-(processor.get_piece_size() + sentinels) // 64) * 64
-    write_json(root / "vocabulary" / "vocabulary.json", {"size": size, "sentinels": sentinels, "sha256": sha256(model)})
+    manifest = {"size": size, "sentinels": sentinels, "file": model.name, "sha256": sha256(model)}
+    write_json(root / "vocabulary" / "vocabulary.json", manifest)
     vocabulary = Vocabulary.load(root / "vocabulary")
 
     def shards(name: str, kind: str, languages: list[str], splits: dict[str, list[str]]) -> None:

@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from transferlaws.corpora import sources
 from transferlaws.corpora.items import Document, Pair
+from transferlaws.corpora.readers import opening
 from transferlaws.corpora.settings import BitextSettings, CorpusSettings
 from transferlaws.corpora.sources import hub, packages
 from transferlaws.errors import ChecksumError, UserError
@@ -42,7 +43,9 @@ def read_bitext(tmp_path: Path, **raw: object) -> tuple[sources.Provenance, list
 # -- packages ----------------------------------------------------------------------------------------------------------
 
 
-def wheel(folder: Path, members: dict[str, bytes], name: str = "texts", version: str = "1.0") -> dict:
+def wheel(
+    folder: Path, members: dict[str, bytes], name: str = "texts", version: str = "1.0", compression: int = zipfile.ZIP_STORED
+) -> dict:
     """A wheel that the pip client accepts, and its entry for the config."""
     folder.mkdir(exist_ok=True)
     path = folder / f"{name}-{version}-py3-none-any.whl"
@@ -51,7 +54,7 @@ def wheel(folder: Path, members: dict[str, bytes], name: str = "texts", version:
         f"{name}-{version}.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{name}-{version}.dist-info/RECORD": b"",
     }
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(path, "w", compression) as archive:
         for member, content in (members | info).items():
             archive.writestr(member, content)
     return {"name": name, "version": version, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "licence": "MIT"}
@@ -105,6 +108,16 @@ def test_a_wheel_that_is_not_the_pinned_one_is_refused(tmp_path: Path, index: Pa
     with pytest.raises(ChecksumError, match=r"texts==1\.0: the index serves .* the config pins 0000"):
         packages.fetch(package, tmp_path / "cache")
     assert not list((tmp_path / "cache").rglob("*.whl"))
+
+
+def test_a_wheel_that_is_a_bomb_is_refused(tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "FREE_EXPANSION", 1 << 16)
+    package = wheel(index, CATALOGS | {"app/i18n/fr.json": b"0" * 10_000_000}, compression=zipfile.ZIP_DEFLATED)
+    given = {"packages": [package], "source": "packages", "format": "catalogs", "languages": ["en", "de"]}
+    with pytest.raises(UserError, match=r"texts-1\.0.*\.whl/app/i18n/fr\.json: expands to more than .* bomb"):
+        read_bitext(tmp_path, **given)
+    with pytest.raises(UserError, match="bomb"):
+        read_corpus(tmp_path, source="code", language="code", packages=[package], suffixes=[".json"])
 
 
 def test_source_distributions_are_never_built(tmp_path: Path, index: Path) -> None:
@@ -232,6 +245,20 @@ def test_hub_layouts_in_a_local_folder(tmp_path: Path) -> None:
     assert [d.text for d in documents] == [f"page {i}" for i in range(4)]
 
 
+@pytest.mark.parametrize(
+    ("budget", "taken"), [({"max_words": 40}, 14), ({"max_bytes": 60}, 8), ({"max_items": 13}, 13), ({"max_words": 10_000}, 50)]
+)
+def test_hub_stops_at_the_first_budget_that_is_spent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget: dict, taken: int
+) -> None:
+    monkeypatch.setattr(hub, "PART", 5)  # a budget is that of all parts together
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "train.jsonl").write_text("".join(json.dumps({"text": f"a b {i:04}"}) + "\n" for i in range(50)))
+    given = {"source": "hub", "language": "en", "dataset": str(tmp_path / "d"), "licence": "x"}
+    _, documents = read_corpus(tmp_path, **given, **budget)
+    assert len(list(documents)) == taken
+
+
 def test_hub_needs_a_pinned_revision_and_keeps_test_sets_out(tmp_path: Path) -> None:
     adapter = TypeAdapter(CorpusSettings)
     raw = {"source": "hub", "language": "en", "dataset": "allenai/c4", "licence": "ODC-BY"}
@@ -312,6 +339,25 @@ def test_hub_continues_after_an_interruption(tmp_path: Path, monkeypatch: pytest
     _, documents = read_corpus(tmp_path, **given)
     assert [d.text for d in documents] == [f"row {i}" for i in range(100)]
     assert len(calls) == 5  # parts 1 and 2; the interruption; parts 3 and 4
+
+
+def test_hub_offline_says_so_at_once_and_uses_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+    from huggingface_hub import constants
+
+    given = {"source": "hub", "language": "en", "dataset": "someone/texts", "revision": "a" * 40, "licence": "x"}
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(hub.time, "sleep", lambda _: pytest.fail("waits for a network that is switched off"))
+    with pytest.raises(UserError, match=r"someone/texts, split train: .*Offline, only what is complete there can be used"):
+        read_corpus(tmp_path, **given)
+    (tmp_path / "train.jsonl").write_text('{"text": "a page"}\n')
+    local = str(tmp_path / "train.jsonl")
+    with monkeypatch.context() as online:
+        online.setattr(hub, "_open", lambda *_: datasets.load_dataset("json", data_files=local, split="train", streaming=True))
+        read_corpus(tmp_path, **given)
+    _, documents = read_corpus(tmp_path, **given)
+    assert [d.text for d in documents] == ["a page"]
 
 
 def test_hub_truncated_shard_and_missing_column_are_clear_errors(tmp_path: Path) -> None:

@@ -80,8 +80,11 @@ def test_an_existing_model_is_taken_over(results: Path, tmp_path: Path) -> None:
     pieces = SIZE - SENTINELS
     assert manifest["size"] == vocabulary.size == 640 >= pieces + 100
     assert vocabulary.sentinel_ids.tolist() == list(range(pieces + 99, pieces - 1, -1))  # as in T5: next to the pieces
-    with pytest.raises(UserError, match=r"vocabulary\.model: .*nothing\.model is no readable"):
+    with pytest.raises(UserError, match=r"vocabulary\.model nothing\.model: no such file"):
         vocabulary_stage.build(VocabularySettings(model="nothing.model"), [results / "c"], tmp_path)
+    (tmp_path / "bad.model").write_bytes(b"no model")
+    with pytest.raises(UserError, match=r"bad\.model: no readable sentencepiece model"):
+        vocabulary_stage.build(VocabularySettings(model=str(tmp_path / "bad.model")), [results / "c"], tmp_path)
 
 
 def test_a_vocabulary_too_large_for_its_text_says_so(results: Path, tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 import json
 
 import pytest
+import tokenizers
 
 from engine_data import build
 from transferlaws.cli import main
+from transferlaws.files import sha256, write_json
 from transferlaws.tokens.vocabulary import Vocabulary
 
 transformers = pytest.importorskip("transformers")
@@ -54,4 +56,15 @@ def test_wrong_checkpoints_are_refused(root, capsys):
     checkpoint(root / "alien", Vocabulary.load(root / "vocabulary").size)
     (root / "alien/spiece.model").write_bytes(b"another")
     assert adopt(root, {"1000": str(root / "alien")}) == 1
-    assert "not the sentencepiece model of this study" in capsys.readouterr().err
+    assert "not the tokenizer of this study" in capsys.readouterr().err
+
+
+def test_a_vocabulary_that_reorders_its_tokenizers_ids_adopts_nothing(root, tmp_path, capsys):
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel({"<s>": 0, "<pad>": 1, "</s>": 2, "word": 3}, unk_token="<s>"))
+    (tmp_path / "vocabulary").mkdir()
+    tokenizer.save(str(tmp_path / "vocabulary/tokenizer.json"))
+    manifest = {"size": 64, "sentinels": 10, "file": "tokenizer.json", "pad_token": "<pad>", "eos_token": "</s>"}
+    write_json(tmp_path / "vocabulary/vocabulary.json", manifest | {"sha256": sha256(tmp_path / "vocabulary/tokenizer.json")})
+    checkpoint(tmp_path / "theirs", 64)
+    assert adopt(tmp_path, {"1000": str(tmp_path / "theirs")}) == 1
+    assert "the study reorders its ids" in capsys.readouterr().err

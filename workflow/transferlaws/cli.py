@@ -16,7 +16,7 @@ STAGES = {
     "plan": ("transferlaws.plan.stage", "a study's config -> what it costs: jobs, operations, hours, disk, text"),
     "bitext": ("transferlaws.corpora.bitext", "a source of sentence pairs -> cleaned, split pairs"),
     "corpus": ("transferlaws.corpora.corpus", "a source of text -> cleaned documents without dev and test items"),
-    "vocabulary": ("transferlaws.tokens.vocabulary_stage", "corpora -> a sentencepiece model"),
+    "vocabulary": ("transferlaws.tokens.vocabulary_stage", "corpora -> the shared vocabulary"),
     "tokens": ("transferlaws.tokens.shards_stage", "documents or pairs -> memory-mapped token shards"),
     "pretrain": ("transferlaws.training.pretrain", "a mixture -> a checkpoint per rung"),
     "adopt": ("transferlaws.training.adopt", "existing checkpoints -> a trajectory, in place of pretraining"),

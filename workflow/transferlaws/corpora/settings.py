@@ -181,6 +181,12 @@ class _Hub(Settings):
     split: str = Field("train", description="Split of the dataset; of a bitext, the one to train on.")
     max_items: int = Field(1_000_000, ge=1, description="Most documents or pairs to take, from the beginning.")
     max_bytes: int = Field(1 << 33, ge=1, description="Most bytes of text to take.")
+    max_words: int | None = Field(
+        None,
+        ge=1,
+        description="Most words (parted by white space) to take. Tokens are these times `fertility` in vocabulary.json, which "
+        "is made of the text.",
+    )
 
     @model_validator(mode="after")
     def _pinned(self) -> "_Hub":

@@ -1,7 +1,8 @@
-"""Stage `vocabulary`: the train splits of corpora and bitexts -> one shared sentencepiece model.
+"""Stage `vocabulary`: the train splits of corpora and bitexts -> one shared subword model.
 
-A unigram model (Kudo 2018) with byte fallback, so that nothing is ever unknown, and without text normalisation, so that decoding
-gives back what was encoded. One thread and a sample in file order: the same text gives the same bytes.
+An existing model is taken over, or one is trained: a sentencepiece unigram model (Kudo 2018) with byte fallback, so that nothing
+is ever unknown, and without text normalisation, so that decoding gives back what was encoded. One thread and a sample in file
+order: the same text gives the same bytes.
 """
 
 import argparse
@@ -17,10 +18,11 @@ import sentencepiece
 from transferlaws.corpora.stage import parse_settings
 from transferlaws.errors import UserError
 from transferlaws.files import atomic, sha256, write_json
+from transferlaws.hub import local_or_hub
 from transferlaws.progress import Progress
 from transferlaws.tokens.settings import VocabularySettings
 from transferlaws.tokens.texts import TextFolder
-from transferlaws.tokens.vocabulary import MANIFEST, Vocabulary
+from transferlaws.tokens.vocabulary import FILES, HUGGING_FACE, MANIFEST, SENTENCEPIECE, Vocabulary, open_processor
 
 FERTILITY_TEXTS = 2000  # texts of each corpus that fertility is measured on
 LONGEST = 1000  # characters of a training sentence: sentencepiece's time grows faster than its length
@@ -35,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write `spiece.model` and `vocabulary.json`."""
+    """Write `spiece.model`, or `tokenizer.json` where one is taken over, and `vocabulary.json`."""
     settings = parse_settings(VocabularySettings, arguments.settings, "vocabulary")
     build(settings, [*arguments.corpora, *arguments.bitexts], arguments.output)
 
@@ -138,21 +140,32 @@ def _train(settings: VocabularySettings, sides: dict, sample: dict[str, int], ou
             f"vocabulary: sentencepiece cannot make {pieces} pieces of {sum(sample.values())} characters "
             f"({str(error).splitlines()[-1].strip()}). Lower vocabulary.size, or add text."
         ) from None
-    with atomic(output / "spiece.model") as temporary:
+    with atomic(output / SENTENCEPIECE) as temporary:
         temporary.write_bytes(model.getvalue())
-    return {"size": settings.size, "sentinels": settings.sentinels, "sha256": sha256(output / "spiece.model")}
+    return {"size": settings.size, "sentinels": settings.sentinels, "file": SENTENCEPIECE, "sha256": sha256(output / SENTENCEPIECE)}
 
 
 def _take_over(settings: VocabularySettings, output: Path) -> dict:
-    path = Path(settings.model)
-    try:
-        pieces = sentencepiece.SentencePieceProcessor(model_proto=path.read_bytes()).get_piece_size()
-    except (OSError, RuntimeError) as error:
-        raise UserError(f"vocabulary.model: {path} is no readable sentencepiece model ({error}).") from None
-    with atomic(output / "spiece.model") as temporary:
+    path = _existing(settings.model)
+    file = HUGGING_FACE if path.suffix == ".json" else SENTENCEPIECE
+    roles = {"pad_token": settings.pad_token, "eos_token": settings.eos_token} if file == HUGGING_FACE else {}
+    processor = open_processor(path, settings.pad_token, settings.eos_token)
+    sentinels = getattr(processor, "own_sentinels", 0) or settings.sentinels
+    with atomic(output / file) as temporary:
         shutil.copyfile(path, temporary)
-    size = -(-(pieces + settings.sentinels) // 64) * 64
-    return {"size": size, "sentinels": settings.sentinels, "sha256": sha256(output / "spiece.model")}
+    size = -(-(processor.get_piece_size() + sentinels) // 64) * 64
+    return {"size": size, "sentinels": sentinels, "file": file, "sha256": sha256(output / file), **roles}
+
+
+def _existing(place: str) -> Path:
+    """The model's file: `place` itself, or in the folder or the snapshot that it names."""
+    if Path(place).is_file():
+        return Path(place)
+    folder = local_or_hub(place, "vocabulary.model", [*FILES])
+    for name in FILES:
+        if (folder / name).is_file():
+            return folder / name
+    raise UserError(f"vocabulary.model {place}: neither {' nor '.join(FILES)} in {folder}. Name the file itself.")
 
 
 def _fertility(vocabulary: Vocabulary, texts: Iterator[str]) -> float:

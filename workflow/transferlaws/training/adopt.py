@@ -6,10 +6,11 @@ from pathlib import Path
 
 from transferlaws.errors import UserError
 from transferlaws.files import sha256, write_json
+from transferlaws.hub import local_or_hub
 from transferlaws.model.checkpoint import load_checkpoint, read_settings, save_checkpoint
 from transferlaws.model.settings import ModelSettings
 from transferlaws.model.transformer import Transformer
-from transferlaws.tokens.vocabulary import Vocabulary
+from transferlaws.tokens.vocabulary import FILES, Vocabulary
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
     shape = ModelSettings.model_validate_json(arguments.model)
     output, rungs = Path(arguments.output), []
     for tokens, place in sorted((int(tokens), place) for tokens, place in json.loads(arguments.checkpoints).items()):
-        folder = _folder(place)
+        folder = local_or_hub(place, "checkpoint", ["config.json", "model.safetensors", *FILES])
         _check_vocabulary(folder, vocabulary)
         model = Transformer(shape, vocabulary.size)
         load_checkpoint(model, 0, folder)
@@ -55,28 +56,17 @@ def run(arguments: argparse.Namespace) -> None:
     )
 
 
-def _folder(place: str) -> Path:
-    """A local folder, or a pinned snapshot from the Hugging Face hub."""
-    if Path(place).is_dir():
-        return Path(place)
-    name, at, revision = place.partition("@")
-    if not at or name.startswith((".", "/")):
-        raise UserError(f"checkpoint {place}: no such folder. A hub id must name a revision: {name}@<commit>.")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=["config.json", "model.safetensors", "spiece.model"]))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise UserError(f"checkpoint {place}: not to be had from the Hugging Face hub ({error}).") from None
-
-
 def _check_vocabulary(folder: Path, vocabulary: Vocabulary) -> None:
-    model = folder / "spiece.model"
+    model = folder / vocabulary.file
     if model.is_file() and sha256(model) != vocabulary.sha256:
         raise UserError(
-            f"{model}: not the sentencepiece model of this study, so its token ids mean other pieces. Give it as the study's "
-            "vocabulary model."
+            f"{model}: not the tokenizer of this study, so its token ids mean other pieces. Give it as the study's "
+            "vocabulary.model."
+        )
+    if vocabulary.reordered:
+        raise UserError(
+            f"{folder}: the study's {vocabulary.file} has pad, eos or sentinels elsewhere than T5, so the study reorders its ids "
+            "and a checkpoint's ids mean other pieces. Only checkpoints with T5's order of ids can be adopted."
         )
     size = read_settings(folder)[1]
     if size != vocabulary.size:

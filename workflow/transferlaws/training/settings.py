@@ -55,6 +55,12 @@ class PretrainingSettings(BaseModel):
     sharded: bool = Field(
         False, description="Under torchrun: split parameters over the GPUs (FSDP2) instead of keeping a copy on each."
     )
+    max_epochs: float | None = Field(
+        None,
+        gt=0,
+        description="Most passes over any corpus: a ladder that needs more is refused before it is trained. Left out: text repeats "
+        "and the table counts its epochs.",
+    )
     validation_tokens: int = Field(8192, ge=1, description="Text tokens of each corpus's validation split for the upstream loss.")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="Type of computation (parameters stay fp32); auto: bf16 on a GPU, fp32 on a CPU."

@@ -57,6 +57,8 @@ class Trajectory:
             seed=arguments.seed,
             shapes=self.settings.shapes,
         )
+        if self.settings.max_epochs is not None:
+            self.stream.check_epochs(ladder[-1], self.settings.max_epochs)
         self.validation = validation_batches(
             {name: corpus.split("valid") for name, corpus in corpora.items()},
             length=self.settings.length,

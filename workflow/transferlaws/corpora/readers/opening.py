@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -57,12 +58,23 @@ class _Zstd(io.RawIOBase):
 _OPENERS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open, ".zst": _Zstd}
 
 
+def _most(size: int) -> int:
+    return max(FREE_EXPANSION, MOST_EXPANSION * size)
+
+
+def _bomb(name: str, most: int) -> UserError:
+    return UserError(
+        f"{name}: expands to more than {most:,} bytes, {MOST_EXPANSION} times its size. "
+        "Is it a decompression bomb? If it is real text, decompress it yourself and name the plain file."
+    )
+
+
 class _Guarded(io.RawIOBase):
     """Passes bytes on, and refuses a file that grows out of all proportion."""
 
     def __init__(self, stream: BinaryIO, path: Path) -> None:
         self._stream, self._path, self._read = stream, path, 0
-        self._most = max(FREE_EXPANSION, MOST_EXPANSION * path.stat().st_size)
+        self._most = _most(path.stat().st_size)
 
     def readable(self) -> bool:
         return True
@@ -71,10 +83,7 @@ class _Guarded(io.RawIOBase):
         data = self._stream.read(len(buffer))
         self._read += len(data)
         if self._read > self._most:
-            raise UserError(
-                f"{self._path}: expands to more than {self._most:,} bytes, {MOST_EXPANSION} times its size. "
-                "Is it a decompression bomb? If it is real text, decompress it yourself and name the plain file."
-            )
+            raise _bomb(str(self._path), self._most)
         buffer[: len(data)] = data
         return len(data)
 
@@ -94,6 +103,20 @@ def open_bytes(path: str | Path) -> Iterator[BinaryIO]:
         raise UserError(f"{path}: no such file.") from None
     except _DAMAGE as error:
         raise UserError(f"{path}: damaged or cut off ({error}). Fetch it again.") from None
+
+
+@contextmanager
+def open_wheel(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A wheel; `UserError` where it is no zip archive or a member is a bomb. `zipfile` reads no more than a member declares."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise UserError(f"{path}: damaged or no wheel ({error}). Fetch it again.") from None
+    with archive:
+        for member in archive.infolist():
+            if member.file_size > (most := _most(member.compress_size)):
+                raise _bomb(f"{path}/{member.filename}", most)
+        yield archive
 
 
 def raw_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:

@@ -1,11 +1,11 @@
 """Source `code`: source files of folders or wheels, one document each; generated files are left out and counted."""
 
 import re
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from transferlaws.corpora.items import Document
+from transferlaws.corpora.readers.opening import open_wheel
 from transferlaws.corpora.settings import CodeCorpus
 from transferlaws.corpora.sources import Context, Provenance
 from transferlaws.corpora.sources.packages import fetch
@@ -39,7 +39,7 @@ def _documents(settings: CodeCorpus, files: list[Path], wheels: list[Path], cont
         with open(path, "rb") as file:
             yield from _document(str(path), file.read(LARGEST + 1), context)
     for wheel in wheels:
-        with zipfile.ZipFile(wheel) as archive:
+        with open_wheel(wheel) as archive:
             for name in sorted(archive.namelist()):
                 if PurePosixPath(name).suffix in settings.suffixes:
                     with archive.open(name) as member:

