@@ -92,6 +92,20 @@ def test_no_gap_is_a_clean_boundary_solution():
     assert found.parameters["alpha"]["estimate"] == pytest.approx(0.2, rel=1e-3)
 
 
+def test_protocol_barnett_is_one_joint_fit_of_every_point():
+    p, f = np.array(np.meshgrid(RUNGS, np.geomspace(1e4, 1e7, 4))).reshape(2, -1)
+    truth = np.array([1.0, 0.9, 60.0, 0.45, 0.12])
+    values = evaluate(TRANSFER_GAP, truth, np.stack([p, f], axis=1))
+    found, usual = (
+        fit_law(law="transfer-gap", x=np.stack([p, f], axis=1), values=values, settings=FitSettings(protocol=name, bootstraps=100))
+        for name in ("barnett", "default")
+    )
+    assert found.report["held_out"] is None
+    assert {point["role"] for point in found.report["points"]} == {"fit"}
+    assert usual.report["held_out"]["points"] == 4
+    assert [found.parameters[name]["estimate"] for name in ["E", "G", "A", "alpha", "beta"]] == pytest.approx(truth, rel=1e-3)
+
+
 # --- noise ---
 
 
@@ -124,6 +138,39 @@ def test_the_interval_of_a_level_is_students_with_seeds_minus_one_degrees(seeds)
     expected = student.ppf((1 + level) / 2, seeds - 1) * means.std(ddof=1) / np.sqrt(seeds)
     assert high[0] == pytest.approx(expected, rel=0.06)
     assert low[0] == pytest.approx(-expected, rel=0.06)
+
+
+def test_intervals_keep_their_level_where_an_asymptote_is_zero():
+    """E is 0, its estimate max(0, Z); another parameter errs with it and, less, on its own."""
+    random, studies, count, level, own = np.random.default_rng(0), 2000, 400, 0.9, 0.3
+    covered, without = 0, 0
+    for _ in range(studies):
+        z, error = random.normal(), own * random.normal()
+        free = max(0.0, z) + random.normal(size=count)
+        asymptote = np.maximum(0.0, free)
+        # the constrained estimate (where E is 0) has the error `own` alone
+        draws = (error + own * random.normal(size=count) + asymptote)[:, None]
+        estimate = np.array([error + max(0.0, z)])
+        low, high = interval(draws, level, estimate, asymptote[:, None] <= 0)
+        covered += low[0] <= 0 <= high[0]
+        low, high = interval(draws, level, estimate)
+        without += low[0] <= 0 <= high[0]
+    assert 0.88 < covered / studies < 0.94
+    assert without / studies < 0.87
+
+
+def test_what_is_identified_does_not_depend_on_the_unit_of_the_score():
+    x, runs, values = curve("score-log", (-6.9, 0.9, 1.6), Noise(0.01, 0.01))
+    options = FitSettings(bootstraps=300, held_out_rungs=0)
+    percent, share = (fit_law(law="score-log", x=x, values=v, runs=runs, settings=options) for v in (values, values / 100))
+
+    def spread(found):
+        return found.parameters["alpha"]["high"] / found.parameters["alpha"]["low"]
+
+    assert spread(percent) > 1.2 * spread(share)
+    assert percent.status == share.status == "converged"
+    for found in (percent, share):
+        assert {name for name, p in found.parameters.items() if not p["identified"]} == {"ln_A", "alpha"}
 
 
 def test_shared_test_set_noise_widens_a_level_and_not_a_slope():

@@ -1,20 +1,25 @@
 """Hostile tables: one clear error naming row and column, or a reason beside every point that is not used."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from jsonschema import Draft202012Validator
 
 from transferlaws.cli import main
 from transferlaws.errors import UserError
 from transferlaws.laws.api import fit_law
 from transferlaws.laws.registry import LAWS
-from transferlaws.laws.simulate import Noise, measurements
+from transferlaws.laws.simulate import Noise, measurements, transfer_measurements
 from transferlaws.laws.table import read_measurements
 from transferlaws.seeding import generator
 
 RUNGS = np.geomspace(1e6, 1e9, 6).round()
+SCHEMA = Draft202012Validator(
+    json.loads((Path(__file__).parents[2] / "workflow" / "schemas" / "fits.schema.json").read_text(encoding="utf-8"))
+)
 
 
 @pytest.fixture
@@ -35,7 +40,11 @@ def run(tmp_path, frame, law="score-log", **settings):
     frame.to_csv(path, index=False)
     options = json.dumps({"bootstraps": 200, **settings})
     status = main(["fit", str(path), "--law", law, "--settings", options, "--output", str(tmp_path / "law.json")])
-    return status, json.loads((tmp_path / "law.json").read_text()) if status == 0 else None
+    if status:
+        return status, None
+    document = json.loads((tmp_path / "law.json").read_text())
+    SCHEMA.validate(document)
+    return status, document
 
 
 def only(document):
@@ -53,6 +62,34 @@ def test_a_clean_table_accounts_for_every_row(tmp_path, frame):
     assert all(p["reason"] for p in fit["points"] if p["role"] != "fit")
     assert document["protocol"]["delta"] == 0.1
     assert document["provenance"]["measurements_sha256"]
+
+
+@pytest.mark.parametrize("law", ["transfer-gap", "effective-data"])
+def test_laws_of_two_variables_write_the_same_schema(tmp_path, law):
+    if law == "transfer-gap":
+        frame = measurements(
+            form=LAWS[law].form,
+            parameters=np.array([1.0, 0.9, 60.0, 0.45, 0.12]),
+            metric="cross_entropy",
+            pretraining_tokens=RUNGS,
+            finetuning_sizes=np.array([1e4, 1e5, 1e6]),
+            noise=Noise(0.003, 0.003),
+            generator=generator(1, "gap"),
+        )
+    else:
+        frame = transfer_measurements(
+            parameters=np.array([1.9e4, 0.18, 0.38]),
+            kaplan=np.array([1e12, 1e13, 0.08, 0.1]),
+            model_sizes=np.array([1e6, 1e7, 1e8]),
+            finetuning_sizes=np.array([1e4, 1e5]),
+            scratch_sizes=np.geomspace(1e4, 1e11, 15),
+            noise=Noise(0.001, 0.001),
+            generator=generator(1, "transfer"),
+        )
+    status, document = run(tmp_path, frame, law=law)
+    assert status == 0
+    assert sorted(p["row"] for p in only(document)["points"]) == list(range(2, len(frame) + 2))
+    assert set(only(document)["profiles"]) == ({"E", "G_at_reference"} if law == "transfer-gap" else set())
 
 
 HOSTILE = {

@@ -35,7 +35,8 @@ class LawFit:
         form, curve = LAWS[self.law].form, self.result.curve
         design = curve.design.at(_matrix(x, len(form.columns), self.law))
         estimate = form.predict(curve.fit.theta[None], design)[0]
-        return estimate, *interval(form.predict(self.result.draws.thetas, design), level, estimate)
+        thetas = self.result.draws.thetas
+        return estimate, *interval(form.predict(thetas, design), level, estimate, form.edges(thetas))
 
 
 def fit_law(

@@ -144,10 +144,10 @@ def coverage_of(scenario: Scenario, *, studies: int, bootstraps: int, level: flo
         curve, thetas = result.curve, result.draws.thetas
         own, at = len(truth), curve.design.at(beyond)
         estimate = form.natural(curve.fit.theta[None], curve.design)[0]
-        low, high = interval(form.natural(thetas, curve.design), level, estimate)
+        low, high = interval(form.natural(thetas, curve.design), level, estimate, form.edges(thetas))
         pinned.append(identified(form=form, low=low, high=high, ratio=settings.identified_ratio)[:own])
         ahead = form.predict(curve.fit.theta[None], at)[0]
-        ahead_low, ahead_high = interval(form.predict(thetas, at), level, ahead)
+        ahead_low, ahead_high = interval(form.predict(thetas, at), level, ahead, form.edges(thetas))
         lows.append(np.append(low[:own], ahead_low))
         highs.append(np.append(high[:own], ahead_high))
         estimates.append(np.append(estimate[:own], ahead))

@@ -209,7 +209,7 @@ def fit_effective_data(groups: list[Group], *, law: Law, settings: FitSettings) 
         for task in {g.key["task"] for g, *_ in derived}
     }
     results: list[Fitted | Unfitted] = []
-    with Progress(law.form.name, len(groups), unit="curve") as progress:
+    with Progress(f"{law.form.name}: intervals", len(groups), unit="curve") as progress:
         for group, inversion, source, limits in derived:
             curve = fit_curve(group, law=law, settings=settings)
             if isinstance(curve, PointCurve):

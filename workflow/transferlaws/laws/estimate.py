@@ -111,9 +111,13 @@ def fit_curve(group: Group, *, law: Law, settings: FitSettings) -> PointCurve | 
 
 def fit_groups(groups: list[Group], *, law: Law, settings: FitSettings) -> list[Fitted | Unfitted]:
     """Fit every group; noise is pooled over the curves of a task, model and metric unless the settings say otherwise."""
-    curves = [fit_curve(group, law=law, settings=settings) for group in groups]
+    curves: list[PointCurve | Unfitted] = []
+    with Progress(f"{law.form.name}: fits", len(groups), unit="curve") as progress:
+        for group in groups:
+            curves.append(fit_curve(group, law=law, settings=settings))
+            progress.update(1)
     results: list[Fitted | Unfitted] = []
-    with Progress(law.form.name, len(curves), unit="curve") as progress:
+    with Progress(f"{law.form.name}: intervals", len(curves), unit="curve") as progress:
         for curve in curves:
             if isinstance(curve, PointCurve):
                 alike = [c for c in curves if isinstance(c, PointCurve) and _alike(c.group, curve.group)]

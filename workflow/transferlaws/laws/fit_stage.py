@@ -12,6 +12,7 @@ from transferlaws.laws.report import report
 from transferlaws.laws.settings import FitSettings, parse
 from transferlaws.laws.shared_noise import with_sentences
 from transferlaws.laws.table import groups_of, metrics_of, read_measurements
+from transferlaws.progress import Progress
 
 SCHEMA = 1
 
@@ -38,6 +39,11 @@ def run(arguments: argparse.Namespace) -> None:
         for group in groups_of(table, law=law, metric=metric, settings=settings)
     ]
     fitted = (fit_effective_data if law.form.name == "effective-data" else fit_groups)(groups, law=law, settings=settings)
+    fits = []
+    with Progress(f"{law.form.name}: profiles and bands", len(fitted), unit="curve") as progress:
+        for result in fitted:
+            fits.append(report(result, law=law, settings=settings))
+            progress.update(1)
     write_json(
         arguments.output,
         {
@@ -52,6 +58,6 @@ def run(arguments: argparse.Namespace) -> None:
                 "measurements_sha256": sha256(arguments.measurements),
                 "seed": settings.seed,
             },
-            "fits": [report(result, law=law, settings=settings) for result in fitted],
+            "fits": fits,
         },
     )

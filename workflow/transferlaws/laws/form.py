@@ -27,8 +27,9 @@ class Parameter:
     """Values at which the parameter leaves the law: an interval that reaches one of them is unbounded on that side."""
     derived: bool = False
     """Not a parameter of the equation, but a function of its parameters that data pin down better, or that answers a question."""
-    logarithmic: bool = False
-    """A logarithm: its interval is judged as that of what it is the logarithm of."""
+    scale_free: bool = True
+    """False: another parameter decides how it changes with the unit of the values (a score of 0-1 or 0-100), and so how wide its
+    interval is. The same points would identify it in one unit and not in the other: it is never called identified."""
 
     @property
     def profiled(self) -> bool:
@@ -93,6 +94,10 @@ class Form(ABC):
         theta has shape (B, P). Returns (B, n) and (B, n, P); where a prediction is outside the law's domain the log is not
         finite and the derivatives are 0.
         """
+
+    def edges(self, theta: Array) -> NDArray[np.bool_]:
+        """Which parameters of each theta (B, P) are at their lower bound: a coefficient at 0 is a simpler law. (B, P)."""
+        return theta <= self.lower
 
     @abstractmethod
     def starts(self, design: Design, log_values: Array) -> Array:

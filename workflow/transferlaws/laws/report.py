@@ -21,7 +21,7 @@ def report(result: Fitted | Unfitted, *, law: Law, settings: FitSettings) -> dic
         return _head(result.group) | _without_fit(result, law)
     form, curve = law.form, result.curve
     estimate = form.natural(curve.fit.theta[None], curve.design)[0]
-    low, high = interval(form.natural(result.draws.thetas, curve.design), settings.level, estimate)
+    low, high = interval(form.natural(result.draws.thetas, curve.design), settings.level, estimate, form.edges(result.draws.thetas))
     if curve.undetermined:
         low, high = np.full_like(low, np.nan), np.full_like(high, np.nan)
     pinned = identified(form=form, low=low, high=high, ratio=settings.identified_ratio)
@@ -129,7 +129,7 @@ def _verdict(result: Fitted, *, law: Law, settings: FitSettings, pinned: Array) 
             direction=1 if law.kind == "score" else -1,
             generator=generator(settings.seed, "monotone", form.name, curve.group.metric, sorted(curve.group.key.items())),
         )
-    own = [k for k, p in enumerate(form.parameters) if not p.derived]
+    own = [k for k, p in enumerate(form.parameters) if p.scale_free and not p.derived]
     return {
         "monotone": None if order is None else bool(order >= settings.significance),
         "p_value": order,
@@ -263,7 +263,7 @@ def _band(result: Fitted, *, law: Law, settings: FitSettings) -> dict:
     x = np.vstack([np.column_stack([line, np.tile(other, (len(line), 1))]) for other in others])
     design = curve.design.at(x)
     estimate = form.predict(curve.fit.theta[None], design)[0]
-    low, high = interval(form.predict(result.draws.thetas, design), settings.level, estimate)
+    low, high = interval(form.predict(result.draws.thetas, design), settings.level, estimate, form.edges(result.draws.thetas))
     return {
         **{column: x[:, j].tolist() for j, column in enumerate(curve.group.columns)},
         "estimate": _finites(estimate),

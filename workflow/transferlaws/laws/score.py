@@ -34,8 +34,9 @@ class ScoreLog(Form):
     lower = np.array([-np.inf, -20.0, 0.0])
     upper = np.array([np.inf, 20.0, CURVATURE_MAXIMUM])
     parameters = (
-        Parameter("ln_A", "1", logarithmic=True),
-        Parameter("alpha", "1"),
+        # f^(1 / beta) = ln_A + alpha ln D_p: both are in units of score^(1 / beta)
+        Parameter("ln_A", "1", scale_free=False),
+        Parameter("alpha", "1", scale_free=False),
         Parameter("beta", "1", lower=1 / CURVATURE_MAXIMUM, upper=np.inf),
         Parameter("score_at_reference", "unit of the score", lower=0.0, derived=True),
         Parameter("elasticity_at_reference", "1", lower=-20.0, upper=20.0, derived=True),

@@ -1,13 +1,16 @@
 """Intervals and bands: the fit repeated on data sets drawn with run, residual and test-set noise.
 
-Intervals are bias-corrected percentiles of the refitted quantity, which respect any change of parameters. Noise is drawn with the
-uncertainty of its own estimate (`noise.py`), so that two or three seeds give Student's wide tails and not a narrow normal. The
-test-set noise of a score is common to all points (they are measured on the same test set), hence invisible in residuals, and added.
+Intervals are bias-corrected percentiles of the refitted quantity, which respect any change of parameters. Where a coefficient may
+be at its natural boundary (an asymptote or gap of 0), they also hold the interval of the simpler law at that boundary. Noise is
+drawn with the uncertainty of its own estimate (`noise.py`), so that two or three seeds give Student's wide tails and not a narrow
+normal. The test-set noise of a score is common to all points (they are measured on the same test set), hence invisible in
+residuals, and added.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from transferlaws.laws.fit import PointFit, minimise, minimise_from_least_squares
@@ -101,11 +104,20 @@ def draw_noise(*, runs: Array, test_noise: Array, evidence: NoiseEvidence, count
     return run_deviation[:, None] * effect + residual_deviation[:, None] * residual + shared
 
 
-def interval(draws: Array, level: float, estimate: Array | None = None) -> tuple[Array, Array]:
+def interval(
+    draws: Array, level: float, estimate: Array | None = None, edges: NDArray[np.bool_] | None = None
+) -> tuple[Array, Array]:
     """Central percentiles over axis 0 of draws (B, k), NaN without draws; infinite draws count as beyond any bound.
 
     With the estimate (k,) the percentiles are bias-corrected (Efron 1981): shifted by how far the estimate is from the median of
-    its refits. That matters next to a boundary, where an estimate can only err to one side.
+    its refits.
+
+    With `edges` (B, P), which refits ended at the natural boundary of which parameter (`Form.edges`), the interval is the union
+    with that of the law at each boundary the bootstrap cannot exclude. The bootstrap is not consistent at a boundary (Andrews
+    2000): where the truth is E = 0 and the estimate above it, a share p of the refits ends at 0, and the 5 % tail of all refits is
+    the tail of 5 % / p of these. These refits are the bootstrap of the law without E, whose estimate does not depend, to first
+    order, on how far above 0 that of E is. The union misses where 0 is wrongly excluded or the law without E misses, each half of
+    1 - level: it keeps the level at the boundary, and changes nothing where 0 is excluded.
     """
     if not len(draws):
         return np.full(draws.shape[1:], np.nan), np.full(draws.shape[1:], np.nan)
@@ -117,7 +129,12 @@ def interval(draws: Array, level: float, estimate: Array | None = None) -> tuple
     reach = ndtri((1 + level) / 2)
     low, high = (np.rint(last * ndtr(2 * shift + side)).astype(int) for side in (-reach, reach))
     columns = np.arange(draws.shape[1])
-    return ordered[low, columns], ordered[high, columns]
+    low, high = ordered[low, columns], ordered[high, columns]
+    for edge in () if edges is None else edges.T:
+        if edge.mean() >= (1 - level) / 2:
+            nested = interval(draws[edge], level)
+            low, high = np.minimum(low, nested[0]), np.maximum(high, nested[1])
+    return low, high
 
 
 def profile(

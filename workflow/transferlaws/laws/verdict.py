@@ -16,7 +16,7 @@ class Status(StrEnum):
     """How a fit ended."""
 
     CONVERGED = "converged"
-    """At an optimum; every parameter of the equation is identified."""
+    """At an optimum; every scale-free parameter of the equation is identified."""
     NOT_IDENTIFIED = "not-identified"
     """At an optimum, but some parameter's interval is unbounded or wide; predictions keep their band."""
     BOUND_HIT = "bound-hit"
@@ -121,18 +121,14 @@ def monotone_p_value(
 
 
 def identified(*, form: Form, low: Array, high: Array, ratio: float) -> Array:
-    """Which parameters the data pin down: the interval is bounded, of one sign, and its ends are within a factor `ratio`.
-
-    The ends of a logarithm's interval are compared as what it is the logarithm of.
-    """
+    """Which scale-free parameters the data pin down: the interval is bounded, of one sign, its ends within a factor `ratio`."""
     lower = np.array([p.lower for p in form.parameters])
     upper = np.array([p.upper for p in form.parameters])
-    logarithm = np.array([p.logarithmic for p in form.parameters])
+    scale_free = np.array([p.scale_free for p in form.parameters])
     with np.errstate(invalid="ignore", divide="ignore"):
         bounded = np.isfinite(low) & np.isfinite(high) & (low > lower) & (high < upper)
         size = np.sort(np.abs([low, high]), axis=0)
-        apart = np.where(logarithm, high - low, np.where(low * high > 0, np.log(size[1] / size[0]), np.inf))
-        return bounded & (apart <= np.log(ratio))
+        return scale_free & bounded & (low * high > 0) & (size[1] <= ratio * size[0])
 
 
 def text_of(*, reason: str, monotone: bool | None, holds: bool | None, pinned: list[str], loose: list[str]) -> str:
