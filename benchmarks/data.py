@@ -30,7 +30,7 @@ LICENCES = {  # as in studies/data
     "msdocs": {"licence": "CC-BY-4.0"},
     "ud_ronec": {"licence": "CC-BY-SA-4.0 and MIT"},
 }
-COMPARED = "msdocs-en"  # the corpus that is tokenised both ways
+COMPARED = ("msdocs-en", "eltec-en")  # tokenised both ways: short sentences, long paragraphs
 THEIRS = (
     "import sys, datasets, sentencepiece\n"
     "processor = sentencepiece.SentencePieceProcessor(model_file=sys.argv[2])\n"
@@ -146,24 +146,20 @@ def memory(output: Path, results: Results) -> None:
 
 def tokens(output: Path, threads: int, results: Results) -> None:
     """Our stage and `datasets.map` in turn, one process each, from the same JSON lines to ids on disk."""
-    corpus, vocabulary = output / "corpora" / COMPARED, output / "vocabulary"
-    common = ("--input", corpus, "--vocabulary", vocabulary, "--threads", threads)
-    files = (corpus / "documents.jsonl.zst", vocabulary / "spiece.model")
-    ours, theirs = [], []
-    for repeat in range(REPEATS):
-        ours.append(stage("tokens", *common, "--output", output / f"ours-{repeat}"))
-        theirs.append(measure("-c", THEIRS, *files, output / f"theirs-{repeat}", threads))
-    for key, unit in (("cpu", "CPU s"), ("wall", "s")):
-        ratios = sorted(b[key] / a[key] for a, b in zip(ours, theirs, strict=True))
-        values = [statistics.median(took[key] for took in runs) for runs in (ours, theirs)]
-        ends = f"median of {REPEATS}, ratio {ratios[0]:.2f} to {ratios[-1]:.2f}"
-        results.add(
-            f"`tokens`, {size(corpus):.0f} MB, baseline `datasets.map` with the same model ({ends})",
-            values[0],
-            unit,
-            values[1],
-            statistics.median(ratios),
-        )
+    vocabulary = output / "vocabulary"
+    for corpus in (output / "corpora" / name for name in COMPARED):
+        common = ("--input", corpus, "--vocabulary", vocabulary, "--threads", threads)
+        files = (corpus / "documents.jsonl.zst", vocabulary / "spiece.model")
+        ours, theirs = [], []
+        for repeat in range(REPEATS):
+            ours.append(stage("tokens", *common, "--output", output / f"ours-{corpus.name}-{repeat}"))
+            theirs.append(measure("-c", THEIRS, *files, output / f"theirs-{corpus.name}-{repeat}", threads))
+        for key, unit in (("cpu", "CPU s"), ("wall", "s")):
+            ratios = sorted(b[key] / a[key] for a, b in zip(ours, theirs, strict=True))
+            value, baseline = (statistics.median(took[key] for took in runs) for runs in (ours, theirs))
+            ends = f"median of {REPEATS}, ratio {ratios[0]:.2f} to {ratios[-1]:.2f}"
+            figure = f"`tokens`, {corpus.name}, {size(corpus):.0f} MB, baseline `datasets.map` with the same model ({ends})"
+            results.add(figure, value, unit, baseline, statistics.median(ratios))
 
 
 def main() -> None:
