@@ -212,7 +212,10 @@ class Cluster:
     def fail_node(self, number: str) -> None:
         """Let the node of a job fail; SLURM kills and requeues what ran there. The daemon registers the node again by itself."""
         node = self.job(number, "NodeList")
+        lost = [other for other in self.jobs("RUNNING") if self.job(other, "NodeList") == node]
         self.run("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
+        for other in lost:  # a node that fails takes its processes with it
+            self.signal(other, "", signal.SIGKILL)
         wait_for(lambda: number not in self.jobs("RUNNING"), f"job {number} to be requeued")
         wait_for(lambda: self.nodes()[node] in ("idle", "mixed", "allocated"), f"node {node} to come back")
 
@@ -231,6 +234,19 @@ class Cluster:
                 self.update(number, StartTime="now+3")  # time for the node to forget the earlier attempt
             elif "held" in reason:
                 self.run("scontrol", "release", number)
+        self._resume()
+
+    def _resume(self) -> dict[str, str]:
+        """Bring back nodes that SLURM drained because a requeued job met its earlier attempt there; the state of each node."""
+        nodes = self.nodes()
+        for node in (node for node, state in nodes.items() if state == "drained"):
+            self.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
+        return nodes
+
+    def rest(self) -> None:
+        """Cancel every job and wait until both nodes are idle."""
+        self.cancel_all()
+        wait_for(lambda: set(self._resume().values()) == {"idle"}, "two idle nodes")
 
     def cancel_all(self) -> None:
         """Cancel every job and wait until none is left."""

@@ -37,6 +37,7 @@ def pretrain(cluster: Cluster, root: Path, name: str, *request: str) -> tuple[di
 
 
 def test_a_process_on_every_gpu_and_node(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.rest()
     root = build(tmp_path)
     alone, said = pretrain(cluster, root, "alone", "--gpus=1", "--nodes=1")
     assert "global_world_sizes" not in said

@@ -23,6 +23,7 @@ def trajectory(cluster: Cluster, avoid: list[str], what: signal.Signals) -> str 
 
 
 def test_the_tables_are_those_of_an_undisturbed_run(cluster: Cluster, finished_tiny: Path, tmp_path: Path) -> None:
+    cluster.rest()
     folder = prepare(tmp_path / "study")
     profile = yaml.safe_load((folder / "profiles/slurm/config.yaml").read_text())
     # tests cannot wait as long as users; fake GPUs are found by SLURM, not by torch
