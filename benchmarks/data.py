@@ -10,17 +10,15 @@ own process: peak memory is that of the largest process, CPU time is that of all
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections import defaultdict
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from record import ROOT, Record, cpu
+
 REPEATS = 5
 LICENCES = {  # as in studies/data
     "eltec": {"licence": "public domain", "version": "ELTeC"},
@@ -38,30 +36,6 @@ THEIRS = (
     "def encode(batch): return {'ids': [ids + [1] for ids in processor.encode(batch['text'])]}\n"
     "rows.map(encode, batched=True, remove_columns=rows.column_names, num_proc=int(sys.argv[4]))\n"
 )
-
-
-class Results:
-    """The list that benchmarks/results/data.json holds, written after every figure."""
-
-    def __init__(self, threads: int) -> None:
-        git = ["git", "rev-parse", "--short", "HEAD"]
-        self.rows = []
-        self.about = {
-            "device": f"{cpu()}, {threads} of {os.cpu_count()} cores, shared with other work",
-            "versions": {"python": platform.python_version()} | {name: version(name) for name in ("sentencepiece", "datasets")},
-            "commit": subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip(),
-            "date": datetime.now(UTC).date().isoformat(),
-            "command": f"python benchmarks/data.py FOLDER --output OUT --threads {threads}",
-        }
-
-    def add(self, figure: str, value: float, unit: str, baseline: float | None = None, ratio: float | None = None) -> None:
-        self.rows.append({"figure": figure, "value": value, "unit": unit, "baseline": baseline, "ratio": ratio, **self.about})
-        (ROOT / "benchmarks/results/data.json").write_text(json.dumps(self.rows, indent=1, ensure_ascii=False) + "\n")
-
-
-def cpu() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def measure(*command: object) -> dict[str, float]:
@@ -87,7 +61,7 @@ def size(folder: Path) -> float:
     return json.loads((folder / "report.json").read_text())["bytes"] / 1e6
 
 
-def prepare(folder: Path, output: Path, threads: int, results: Results) -> None:
+def prepare(folder: Path, output: Path, threads: int, results: Record) -> None:
     """Bitexts, corpora against all of them, one vocabulary, shards of everything."""
     used = defaultdict(list)  # stage -> (MB of text, what it took)
     bitexts, corpora = [], []
@@ -128,7 +102,7 @@ def prepare(folder: Path, output: Path, threads: int, results: Results) -> None:
     results.add("all stages: CPU time", sum(took["cpu"] for took in every) / 60, "min")
 
 
-def memory(output: Path, results: Results) -> None:
+def memory(output: Path, results: Record) -> None:
     """The same stages on a generated corpus of 50,000 documents and of 500,000."""
     peaks = defaultdict(list)
     for items in (50_000, 500_000):
@@ -144,7 +118,7 @@ def memory(output: Path, results: Results) -> None:
         results.add(f"`{name}`: peak memory at 500,000 documents, baseline 50,000", large, "MB", small, large / small)
 
 
-def tokens(output: Path, threads: int, results: Results) -> None:
+def tokens(output: Path, threads: int, results: Record) -> None:
     """Our stage and `datasets.map` in turn, one process each, from the same JSON lines to ids on disk."""
     vocabulary = output / "vocabulary"
     for corpus in (output / "corpora" / name for name in COMPARED):
@@ -168,7 +142,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    results = Results(arguments.threads)
+    results = Record(
+        "data",
+        packages=("sentencepiece", "datasets"),
+        device=f"{cpu()}, {arguments.threads} of {os.cpu_count()} cores",
+        command=f"python benchmarks/data.py FOLDER --output OUT --threads {arguments.threads}",
+    )
     prepare(arguments.folder, arguments.output, arguments.threads, results)
     tokens(arguments.output, arguments.threads, results)
     memory(arguments.output, results)

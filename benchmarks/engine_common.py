@@ -1,26 +1,21 @@
 """What the engine's benchmarks share: records, the device's matrix rate, synthetic text, the models they are measured against."""
 
-import datetime
-import json
 import os
-import platform
-import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import torch
+from record import ROOT, Record, cpu
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferlaws.model.settings import ModelSettings  # noqa: E402
-from transferlaws.tokens.batches import Ragged  # noqa: E402
-from transferlaws.training.examples import Examples  # noqa: E402
+from transferlaws.model.settings import ModelSettings
+from transferlaws.tokens.batches import Ragged
+from transferlaws.training.examples import Examples
 
 VOCABULARY = 8192
 SHAPES = {  # the shapes of the prototype that the goals were set by
@@ -30,29 +25,14 @@ SHAPES = {  # the shapes of the prototype that the goals were set by
 }
 
 
-class Results:
-    """The list that `benchmarks/results/<name>.json` holds; written after every figure, so that a failure loses only itself."""
+class Results(Record):
+    """A record with a deadline, in parts of which each may fail alone."""
 
     def __init__(self, name: str, seconds: float) -> None:
-        folder = Path(os.environ.get("BENCHMARK_RESULTS", ROOT / "benchmarks" / "results"))
-        folder.mkdir(parents=True, exist_ok=True)
-        self.path, self.rows, self.stop = folder / f"{name}.json", [], time.monotonic() + seconds
-        device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
-        self.head = {
-            "device": device,
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "transformers")}},
-            "commit": commit or os.environ.get("COMMIT", "unknown"),
-            "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-            "command": " ".join(["python", *map(os.path.relpath, sys.argv[:1]), *sys.argv[1:]]),
-        }
-
-    def add(self, figure: str, value: float, unit: str, baseline: float | None = None, ratio: float | None = None) -> None:
-        row = {"figure": figure, "value": value, "unit": unit, "baseline": baseline, "ratio": ratio, **self.head}
-        self.rows.append(row)
-        self.path.write_text(json.dumps(self.rows, indent=1) + "\n")
-        more = "" if baseline is None else f"  (baseline {baseline:.4g}, ratio {ratio:.3g})"
-        print(f"{figure}: {value:.4g} {unit}{more}", flush=True)
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu()
+        command = " ".join(["python", *map(os.path.relpath, sys.argv[:1]), *sys.argv[1:]])
+        super().__init__(name, packages=("torch", "transformers"), device=device, command=command)
+        self.stop = time.monotonic() + seconds
 
     @contextmanager
     def part(self, label: str) -> Iterator[None]:
@@ -71,16 +51,6 @@ class Results:
     @property
     def in_time(self) -> bool:
         return time.monotonic() < self.stop
-
-
-def version(package: str) -> str:
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as installed
-
-    try:
-        return installed(package)
-    except PackageNotFoundError:
-        return "absent"
 
 
 def synchronise() -> None:

@@ -5,23 +5,17 @@
 writes benchmarks/results/laws.json. The published method takes minutes: scipy's L-BFGS-B from 4,500 starts, numerical gradient.
 """
 
-import json
-import platform
-import subprocess
-import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import scipy
+from record import ROOT, Record, cpu
 from scipy.optimize import minimize
 
 from transferlaws.cli import main
-from transferlaws.files import write_json
 from transferlaws.laws.fit import fit_point, huber, minimise_from_least_squares
 from transferlaws.laws.posynomial import CHINCHILLA, CROSS_ENTROPY_POWER
 from transferlaws.laws.registry import LAWS
@@ -30,7 +24,6 @@ from transferlaws.laws.settings import FitSettings
 from transferlaws.laws.simulate import Noise, draw, evaluate, measurements
 from transferlaws.seeding import generator
 
-ROOT = Path(__file__).parent.parent
 DELTA, BOOTSTRAPS = 1e-3, 4000
 
 
@@ -124,29 +117,17 @@ def default_study(folder):
         assert main(["fit", str(folder / "measurements.csv"), *arguments]) == 0
 
 
-def cpu():
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
 def run():
-    about = {
-        "device": f"{cpu()}, one thread",
-        "versions": {"python": platform.python_version(), "numpy": np.__version__, "scipy": scipy.__version__},
-        "commit": subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip(),
-        "date": datetime.now(UTC).date().isoformat(),
-        "command": "PYTHONPATH=workflow OMP_NUM_THREADS=1 python benchmarks/laws.py",
-    }
-    results = []
+    results = Record(
+        "laws",
+        packages=("numpy", "scipy"),
+        device=f"{cpu()}, one thread",
+        command="PYTHONPATH=workflow OMP_NUM_THREADS=1 python benchmarks/laws.py",
+    )
 
     def record(figure, value, theirs=None, what=""):
         baseline = None if theirs is None else f"{theirs:.3g} s: {what}"
-        ratio = None if theirs is None else theirs / value
-        results.append({"figure": figure, "value": value, "unit": "s", "baseline": baseline, "ratio": ratio, **about})
-        print(json.dumps(results[-1] | {"device": "", "versions": ""}), file=sys.stderr, flush=True)
+        results.add(figure, value, "s", baseline, None if theirs is None else theirs / value)
 
     x, log_losses = chinchilla_points()
     design = CHINCHILLA.design(x=x, log_values=log_losses)
@@ -179,7 +160,6 @@ def run():
     with tempfile.TemporaryDirectory() as folder:
         total, _ = seconds(lambda: default_study(Path(folder)), 1)
     record(f"every law of a table like the default study's, {BOOTSTRAPS:,} bootstraps each, through the command line", total)
-    write_json(ROOT / "benchmarks/results/laws.json", results)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
+from record import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from transferlaws.config import overlay  # noqa: E402
-from transferlaws.files import read_json  # noqa: E402
+from transferlaws.config import overlay
+from transferlaws.files import read_json
 
 COMMON = {
     "mixtures": {"en+de": {"novels-en": 0.5, "novels-de": 0.5}},
@@ -46,11 +46,16 @@ RECIPES = {
 }
 
 
+def slug(recipe: str) -> str:
+    """A recipe's name as that of a folder."""
+    return recipe.replace(" ", "-").replace(",", "")
+
+
 def run(folder: Path, recipe: str, cores: int) -> None:
     """One recipe's study, as far as its evaluations."""
     study = yaml.safe_load((ROOT / "studies/tatoeba-novels.yaml").read_text())
     study = overlay(overlay(study, COMMON), RECIPES[recipe])
-    name = recipe.replace(" ", "-").replace(",", "")
+    name = slug(recipe)
     study |= {"study": name, "results": str(folder / name), "store": str(folder / "store")}
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump(study, sort_keys=False))
@@ -61,7 +66,7 @@ def run(folder: Path, recipe: str, cores: int) -> None:
 
 def measured(folder: Path, recipe: str) -> pd.DataFrame:
     """Rows of one recipe; none if it did not end."""
-    results = folder / recipe.replace(" ", "-").replace(",", "")
+    results = folder / slug(recipe)
     if not (results / "measurements.csv").is_file():
         return pd.DataFrame()
     table = pd.read_csv(results / "measurements.csv")

@@ -5,25 +5,21 @@
 The finished study of the first number is the tiny one, whose graph is as large as the default study's.
 """
 
-import json
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import psutil
 import yaml
+from record import ROOT, Record
 
-REPOSITORY = Path(__file__).parent.parent
-sys.path += [str(REPOSITORY / "tests"), str(REPOSITORY / "workflow")]
+sys.path += [str(ROOT / "tests"), str(ROOT / "workflow")]
 
-from tiny import checkout, snakemake  # noqa: E402
-from transferlaws.config import overlay  # noqa: E402
-from transferlaws.study import Plan  # noqa: E402
+from tiny import checkout, snakemake
+from transferlaws.config import overlay
+from transferlaws.study import Plan
 
 REPEATS = 5
 
@@ -75,25 +71,12 @@ def main() -> None:
         large.mkdir()
         jobs, models, graph, cpu = large_graph(checkout(large))
         nothing = nothing_to_do(checkout(small))
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    ).stdout.strip()
-    origin = {
-        "device": f"{psutil.cpu_count()} cores",
-        "versions": {"python": platform.python_version(), "snakemake": version("snakemake")},
-        "commit": commit,
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "command": "python benchmarks/workflow.py",
-    }
-    figures = (
-        (f"job graph of a study of {jobs:,} jobs and {models:,} fine-tuned models, until the table of jobs", graph),
-        ("the same, CPU time", cpu),
-        ("a call that finds nothing to do", nothing),
+    record = Record(
+        "workflow", packages=("snakemake",), device=f"{psutil.cpu_count()} cores", command="python benchmarks/workflow.py"
     )
-    results = [{"figure": text, "value": value, "unit": "s", "baseline": None, "ratio": None} | origin for text, value in figures]
-    path = REPOSITORY / "benchmarks" / "results" / "workflow.json"
-    path.write_text(json.dumps(results, indent=1) + "\n")
-    print(json.dumps(results, indent=1))
+    record.add(f"job graph of a study of {jobs:,} jobs and {models:,} fine-tuned models, until the table of jobs", graph, "s")
+    record.add("the same, CPU time", cpu, "s")
+    record.add("a call that finds nothing to do", nothing, "s")
 
 
 if __name__ == "__main__":

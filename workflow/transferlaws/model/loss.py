@@ -16,7 +16,6 @@ def row_gradient(logits: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor
     raised = (logits.float() - top).exp()
     total = raised.sum(-1, keepdim=True)
     nll = top + total.log() - chosen
-    # a comparison instead of a scatter keeps everything in one compiled kernel
     hit = torch.arange(logits.shape[-1], device=logits.device) == column
     gradient = (raised / total - hit.float()) * weight.unsqueeze(-1)
     return nll.squeeze(-1), gradient.to(logits.dtype)
@@ -86,7 +85,7 @@ def linear_cross_entropy(hidden: Tensor, head: Tensor, target: Tensor, weight: T
     """Weighted sum of token losses of each replica, (R,), in nats; differentiable in `hidden` and `head`.
 
     hidden (R, N, D), head (R, V, D), target (R, N) ids, weight (R, N): 0 leaves a position out. `rows` replaces `row_gradient`
-    by a compiled form of it.
+    by a fused form of it.
     """
     if rows is None:
         rows = row_gradient if hidden.is_cuda or hidden.dtype != torch.float32 else row_gradient_in_place

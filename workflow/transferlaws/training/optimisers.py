@@ -137,7 +137,11 @@ class Optimiser:
                 parameter.data = parameter.detach().to(model.dtype)
         self.count = torch.zeros((), device=model.embedding.device)
         self.state = {name: self._fresh(name, p) for name, p in self.master.items()}
-        self.fused = model.operations is not PLAIN and settings.name in ("adamw", "adamw-scaled")
+        self.fused = None  # one kernel in place of the rule
+        if model.operations is not PLAIN and settings.name in ("adamw", "adamw-scaled"):
+            from transferlaws.training import kernels
+
+            self.fused = kernels.adamw
 
     def _fresh(self, name: str, p: Tensor) -> dict[str, Tensor]:
         rule, axes = rule_of(name, self.settings), matrix_axes(name, p)
@@ -152,24 +156,25 @@ class Optimiser:
             return {"m": torch.zeros_like(p)}
         return {"m": torch.zeros_like(p), "v": torch.zeros_like(p)}
 
+    def _masters(self) -> dict[str, Tensor]:
+        """The fp32 weights by name; shards are new objects after each gathering, and their own masters."""
+        return dict(self.model.named_parameters()) if is_sharded(self.model.embedding) else self.master
+
     @torch.no_grad()
     def step(self, gradients: list[Tensor], rates: Tensor) -> Tensor:
         """One step in place; gradients in the order of the model's parameters, rates (R,). Returns the gradient norms (R,)."""
         weights = dict(self.model.named_parameters())
-        master = weights if is_sharded(self.model.embedding) else self.master  # shards are new objects after each gathering
         norm = joint_norm(gradients)
         factor = (self.settings.clip / norm).clamp(max=1.0)
         self.count += 1
         correction = torch.stack([1 - self.settings.beta1**self.count, (1 - self.settings.beta2**self.count).sqrt()])
-        for (name, p), gradient in zip(master.items(), gradients, strict=True):
+        for (name, p), gradient in zip(self._masters().items(), gradients, strict=True):
             axes, weight, p = matrix_axes(name, p), weights[name].detach(), p.detach()
-            if self.fused:
+            if self.fused is not None:
                 rate = _like(rates, p) * (rms(p, axes).clamp(min=LEAST_RMS) if self.settings.name == "adamw-scaled" else 1.0)
                 rate = rate.expand([1 if axis in axes else size for axis, size in enumerate(p.shape)])  # one a matrix
                 shadow = p if weight.dtype == p.dtype else weight
-                from transferlaws.training import kernels
-
-                kernels.adamw(p, gradient, self.state[name], shadow, rate, factor, correction, axes, self.settings)
+                self.fused(p, gradient, self.state[name], shadow, rate, factor, correction, axes, self.settings)
                 continue
             rule = rule_of(name, self.settings)
             rule(p, gradient.float() * _like(factor, p), self.state[name], _like(rates, p), self.count, axes, self.settings)
@@ -186,9 +191,8 @@ class Optimiser:
 
     def tensors(self) -> dict[str, Tensor]:
         """Master weights by their names, and all other state, under unique names."""
-        master = dict(self.model.named_parameters()) if is_sharded(self.model.embedding) else self.master
         named = {f"{name}:{key}": tensor for name, state in self.state.items() for key, tensor in state.items()}
-        return master | named | {"count": self.count}
+        return self._masters() | named | {"count": self.count}
 
     def select(self, kept: Tensor) -> None:
         """Keep the replicas with these indices; call after the model's own `select`."""

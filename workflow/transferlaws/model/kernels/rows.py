@@ -5,7 +5,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-EPSILON = 1e-6  # of RMSNorm, as in T5
+from transferlaws.model.operations import EPSILON
+
 PROGRAMS = 2048  # that share the rows of a norm's backward pass
 COLUMNS = 4096  # of the vocabulary at once
 
