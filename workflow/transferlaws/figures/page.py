@@ -46,14 +46,17 @@ img { max-width: 100%; } details pre { white-space: pre-wrap; word-break: break-
 <table>
 <tr><th>mixture</th>{% if block.aligned %}<th class="number">alignment</th>{% endif %}<th class="number">pretraining tokens</th>
 {% for metric in block.metrics %}<th class="number">{{ metric }}</th><th class="number">improvement over scratch</th>{% endfor %}
-<th>laws</th></tr>
+</tr>
 {% for row in block.table %}
 <tr><td>{{ name(row.mixture) }}</td>{% if block.aligned %}<td class="number">{{ row.alignment }}</td>{% endif %}
 <td class="number">{{ row.tokens }}</td>
 {% for cell in row.cells %}<td class="number">{{ cell.value }}<br><span class="interval">{{ cell.seeds }}</span></td>
 <td class="number">{% if cell.gain %}{{ interval(cell.gain) }}<br><span class="note">{{ cell.gain.verdict }}</span>{% endif %}</td>
-{% endfor %}<td>{% for law in row.laws %}{{ law }}{% if not loop.last %}<br>{% endif %}{% endfor %}</td></tr>
-{% endfor %}
+{% endfor %}</tr>
+{% if row.laws %}
+<tr><td></td><td class="note" colspan="{{ 1 + block.aligned | int + 2 * block.metrics | length }}">
+Laws: {{ row.laws | join("; ") }}.</td></tr>
+{% endif %}{% endfor %}
 </table>
 {% if block.advice %}
 <table>
