@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,9 +12,11 @@ pytest.importorskip("triton")
 
 from transferlaws.model.kernels import attention, rows
 from transferlaws.model.loss import linear_cross_entropy, row_gradient
-from transferlaws.model.operations import PLAIN, fused, gated_gelu, rms_norm
+from transferlaws.model.operations import PLAIN, fused, gated_gelu, no_dropout, rms_norm
+from transferlaws.model.packing import pack, unpack
 from transferlaws.model.settings import ModelSettings
 from transferlaws.model.transformer import Transformer
+from transferlaws.training.graphs import batch_loss
 from transferlaws.training.optimisers import Optimiser
 from transferlaws.training.settings import OptimiserSettings
 
@@ -44,15 +47,21 @@ def agree(ours, theirs, leaves):
         torch.testing.assert_close(found, expected, **CLOSE)
 
 
-def plain_attention(queries, others, table, lengths, heads, causal):
-    count, keys = queries.shape[2], (queries if others is None else others).shape[2]
-    offsets = torch.arange(keys, device=DEVICE)[None, :] - torch.arange(count, device=DEVICE)[:, None]
-    positions = None if table is None else table[..., offsets + count - 1].unsqueeze(1)
-    hidden = torch.arange(keys, device=DEVICE) >= lengths[:, :, None, None, None]
-    padding = torch.zeros(hidden.shape, device=DEVICE).masked_fill(hidden, float("-inf"))
-    if causal:
-        padding = padding + torch.zeros(count, keys, device=DEVICE).masked_fill(offsets > 0, float("-inf"))
-    return PLAIN.attention(queries, others, positions, padding, heads, causal)
+def layouts(replicas, batch, queries, keys):
+    """Layouts of sequences of random lengths (some empty), for fused and for plain attention, and how many positions they have."""
+    random = np.random.default_rng(0)
+    source, target = (
+        (np.arange(width) < random.integers(0, width + 1, (replicas, batch, 1))).astype(np.int64) for width in (keys, queries)
+    )
+    source[:, 0], target[:, 0] = 1, 1
+    source[:, -1, 1:], target[:, -1, 1:] = 0, 0
+    source[:, :, 0] = 1  # a key for every query
+    found = []
+    for groups in (0, 2):
+        form, table = pack(source, target, groups=groups, few_forms=True)
+        batch = unpack(form, torch.from_numpy(table).to(DEVICE))
+        found.append((batch.inputs.layout, batch.source.layout))
+    return found
 
 
 @pytest.mark.parametrize(
@@ -66,12 +75,23 @@ def plain_attention(queries, others, table, lengths, heads, causal):
     ],
 )
 def test_attention(replicas, batch, queries, keys, heads, width, cross, causal):
-    q = draw(replicas, batch, queries, (1 if cross else 3) * heads * width)
-    kv = draw(replicas, batch, keys, 2 * heads * width) if cross else None
-    table = None if cross else draw(replicas, heads, queries + keys - 1)
-    lengths = torch.randint(1, keys + 1, (replicas, batch), dtype=torch.int32, device=DEVICE)
-    arguments = (q, kv, table, lengths, heads, causal)
-    agree(attention.attention(*arguments), plain_attention(*arguments), [x for x in (q, kv, table) if x is not None])
+    (ours, our_keys), (plain, plain_keys) = layouts(replicas, batch, queries, keys)
+    q = draw(replicas, ours.side.positions, (1 if cross else 3) * heads * width)
+    kv = draw(replicas, our_keys.side.positions, 2 * heads * width) if cross else None
+    bias = None if cross else draw(replicas, heads, ours.side.width, ours.side.width)
+    # an empty sequence's neighbours, and what is left over, are no results
+    real = torch.zeros(q.shape[:2], dtype=torch.bool, device=DEVICE)
+    for replica in range(replicas):
+        for start, length in zip(ours.starts[replica].tolist(), ours.lengths[replica].tolist(), strict=True):
+            real[replica, start : start + length] = True
+    assert not real.all()
+    leaves = [x for x in (q, kv, bias) if x is not None]
+    found = attention.attention(q, ours, kv, our_keys if cross else None, bias, heads, causal)
+    masked = bias
+    if causal:
+        masked = bias.masked_fill(torch.ones_like(bias, dtype=torch.bool).triu(1), float("-inf"))
+    expected = PLAIN.attention(q, plain, kv, plain_keys if cross else None, masked, heads, causal)
+    agree(found[real], expected[real], leaves)
 
 
 def test_norm_and_its_residual():
@@ -98,8 +118,10 @@ def test_loss(vocabulary):
 @pytest.mark.parametrize("dtype", [torch.float32, HALF])
 def test_a_fused_step_is_a_plain_step(name, dtype):
     """Whole training steps of two replicas, learning rates of their own: the same losses and weights."""
-    source, target = torch.randint(3, 90, (2, 4, 9), device=DEVICE), torch.randint(3, 90, (2, 4, 7), device=DEVICE)
-    source[:, 1, 5:], source[:, 2], target[:, 1, 3:] = 0, 0, 0
+    random = np.random.default_rng(0)
+    source, target = random.integers(3, 90, (2, 4, 9)), random.integers(3, 90, (2, 4, 7))
+    source[:, 1, 5:], source[:, 2], target[:, 1, 3:], target[:, 2] = 0, 0, 0, 0
+    counts = torch.from_numpy((target != 0).sum((1, 2))).to(DEVICE)
     rates = torch.tensor([1e-2, 3e-2], device=DEVICE)
     found = []
     for operations in (PLAIN, fused()):
@@ -110,11 +132,10 @@ def test_a_fused_step_is_a_plain_step(name, dtype):
         model.dtype, model.operations = dtype, operations
         optimiser = Optimiser(model, OptimiserSettings(name=name, weight_decay=0.1))
         losses = []
+        form, table = pack(source, target, groups=2 if operations.pads else 0, few_forms=True)
+        batch = unpack(form, torch.from_numpy(table).to(DEVICE))
         for _ in range(3):
-            weight = (target != 0).flatten(1) / (target != 0).sum((1, 2)).unsqueeze(1)
-            loss = linear_cross_entropy(
-                model(source, target).flatten(1, 2), model.head, target.flatten(1), weight, operations.row_gradient
-            )
+            loss = batch_loss(model, batch, counts, no_dropout)
             optimiser.step(list(torch.autograd.grad(loss.sum(), list(model.parameters()))), rates)
             losses.append(loss.detach())
         assert model.embedding.dtype == dtype

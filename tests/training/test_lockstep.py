@@ -103,10 +103,10 @@ def test_out_of_memory_halves_the_batch_with_the_same_result(monkeypatch):
         model.initialise(0, 1)
         plain = Transformer.forward
 
-        def failing(self, source, target, dropout, limit=limit, plain=plain):
-            if target.shape[1] > limit:
+        def failing(self, source, inputs, dropout, limit=limit, plain=plain):
+            if inputs.layout.starts.shape[1] > limit:
                 raise torch.cuda.OutOfMemoryError("planted")
-            return plain(self, source, target, dropout)
+            return plain(self, source, inputs, dropout)
 
         monkeypatch.setattr(Transformer, "forward", failing)
         step = Step(model, Optimiser(model, OptimiserSettings()), 0.2)

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from transferlaws.model.operations import PLAIN, attend, linear, no_dropout, rms_norm, split_heads
+from transferlaws.model.operations import PLAIN, attend, linear, no_dropout, padding_bias, rms_norm, split_heads
+from transferlaws.model.packing import dense
 from transferlaws.model.transformer import Transformer, feed_forward
 
 
@@ -15,7 +16,8 @@ class Cache:
 
     def __init__(self, model: Transformer, source: Tensor, beam: int, length: int) -> None:
         """Encodes source ids (R, N, S); room for `length` positions."""
-        settings, (encoded, _) = model.settings, model.encode(source)
+        settings, packed = model.settings, dense(source)
+        encoded = model.encode(packed).unflatten(1, source.shape[1:])
         replicas, sources = encoded.shape[:2]
         shape = (settings.decoder_layers, replicas, sources * beam, settings.heads, length, settings.d_kv)
         self.keys = torch.zeros(shape, dtype=encoded.dtype, device=encoded.device)
@@ -23,9 +25,9 @@ class Cache:
         self.beam = beam
         self.layers = list(model.decoder.unstacked(model.dtype))
         self.cross = [split_heads(linear(encoded, layer.cross_kv), 2, settings.heads) for layer in self.layers]
-        self.source_bias = PLAIN.padding(source, model.dtype)
+        self.source_bias = padding_bias(packed.layout.lengths, source.shape[2], model.dtype)
         # (R, 1, H, length, length): row t is the bias of a query at position t
-        self.bias = PLAIN.positions(model.decoder, length, model.dtype)
+        self.bias = model.decoder.positions(length, model.dtype).unsqueeze(1)
 
     def reorder(self, rows: Tensor, length: int) -> None:
         """Row b continues what row `rows[r, b]` (R, B) of the same replica held in the first `length` positions."""
@@ -47,7 +49,7 @@ class Cache:
 def next_logits(model: Transformer, tokens: Tensor, position: int, cache: Cache) -> Tensor:
     """Logits (R, B, V) after the decoder reads `tokens` (R, B) at `position`; the cache gains that position."""
     heads, beam = model.settings.heads, cache.beam
-    x = model.embed(tokens.unsqueeze(-1))  # (R, B, 1, D)
+    x = model.embed(tokens).unsqueeze(2)  # (R, B, 1, D)
     stop = position + 1
     bias = cache.bias[:, :, :, position : position + 1, :stop]
     for number, layer in enumerate(cache.layers):

@@ -2,31 +2,28 @@
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from transferlaws.model.packing import Layout
 from transferlaws.model.settings import ModelSettings
-
-if TYPE_CHECKING:
-    from transferlaws.model.transformer import Stack
 
 EPSILON = 1e-6  # of RMSNorm, as in T5
 Dropping = Callable[[Tensor], Tensor]
 
 
 class Operations(NamedTuple):
-    """One form of the layers' operations. Positions and padding pass from their makers to `attention` unseen."""
+    """One form of the layers' operations."""
 
     norm: Callable  # x (R, ..., D), weight (R, D) -> x for the residual stream, and its RMSNorm
     gated_gelu: Callable  # gate and value (..., 2F) -> (..., F)
-    # (R, B, T, 3HK), None | (R, B, T, HK), (R, B, S, 2HK); positions | None; padding | None; H; causal -> (R, B, T, HK)
+    # (R, N, 3HK), its layout | (R, N, HK), its layout, (R, M, 2HK), their layout; positions | None; H; causal -> (R, N, HK)
     attention: Callable
-    positions: Callable  # stack, length, type -> positions
-    padding: Callable  # ids (R, B, S), type -> padding
     row_gradient: Callable | None  # see loss.py; None: what suits the device
+    pads: bool  # whether attention wants padded groups in its layouts
 
 
 def no_dropout(x: Tensor) -> Tensor:
@@ -86,52 +83,69 @@ def relative_buckets(offset: Tensor, settings: ModelSettings, *, bidirectional: 
     return bucket + torch.where(distance < exact, distance, far.clamp(max=buckets - 1))
 
 
+class Diagonals(torch.autograd.Function):
+    """See `diagonals`."""
+
+    @staticmethod
+    def forward(context, table: Tensor) -> Tensor:
+        """A copy of shifted windows."""
+        length = (table.shape[-1] + 1) // 2
+        return table.unfold(-1, length, 1).flip(-2).contiguous()
+
+    @staticmethod
+    def backward(context, gradient: Tensor) -> Tensor:
+        """Sums along the diagonals, in fp32."""
+        rows, columns = gradient.shape[-2:]
+        # with `rows` zeros behind each row, a row one place shorter than it is stored shifts each next one by a place
+        padded = functional.pad(gradient.float().flip(-2), (0, rows)).flatten(-2)
+        shifted = padded[..., : rows * (rows + columns - 1)].unflatten(-1, (rows, rows + columns - 1))
+        return shifted.sum(-2).to(gradient.dtype)
+
+
+def diagonals(table: Tensor) -> Tensor:
+    """Values by offset (..., 2 × length - 1) -> (..., length, length): entry (t, s) is that of offset s - t."""
+    return Diagonals.apply(table)
+
+
 def _norm(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return x, rms_norm(x, weight)
 
 
 def _attention(
-    queries: Tensor, others: Tensor | None, positions: Tensor | None, padding: Tensor | None, heads: int, causal: bool
+    queries: Tensor, layout: Layout, others: Tensor | None, other: Layout | None, positions: Tensor | None, heads: int, causal: bool
 ) -> Tensor:
-    if others is None:
-        q, k, v = split_heads(queries, 3, heads)
-    else:
-        (q,), (k, v) = split_heads(queries, 1, heads), split_heads(others, 2, heads)
-    return attend(q, k, v, *(bias for bias in (positions, padding) if bias is not None))
+    """One padded group after another."""
+    queries, keys = layout.spread(queries), layout if other is None else other
+    others = None if others is None else keys.spread(others)
+    results, row, start, key_start = [], 0, 0, 0
+    for (count, width), (_, key_width) in zip(layout.side.groups, keys.side.groups, strict=True):
+        q = queries[:, start : start + count * width].unflatten(1, (count, width))
+        biases = []
+        if others is None:
+            q, k, v = split_heads(q, 3, heads)
+        else:
+            (q,) = split_heads(q, 1, heads)
+            k, v = split_heads(others[:, key_start : key_start + count * key_width].unflatten(1, (count, key_width)), 2, heads)
+        if positions is not None:
+            biases.append(positions[:, :, :width, :key_width].unsqueeze(1))
+        if not causal:  # where padding comes after everything that is seen
+            biases.append(padding_bias(keys.lengths[:, row : row + count], key_width, q.dtype))
+        results.append(attend(q, k, v, *biases).flatten(1, 2))
+        row, start, key_start = row + count, start + count * width, key_start + count * key_width
+    return layout.gather(torch.cat(results, 1))
 
 
-def _positions(stack: "Stack", length: int, dtype: torch.dtype) -> Tensor:
-    """(R, 1, H, length, length), minus infinity above the diagonal of a decoder."""
-    place = torch.arange(length, device=stack.relative_bias.device)
-    offsets = place[None, :] - place[:, None]
-    bias = stack.positions(offsets, dtype)
-    return (bias.masked_fill(offsets > 0, float("-inf")) if stack.causal else bias).unsqueeze(1)
+def padding_bias(lengths: Tensor, width: int, dtype: torch.dtype) -> Tensor:
+    """(R, B, 1, 1, width): minus infinity beyond each length (R, B), but never everywhere: all weights would be NaN."""
+    hidden = torch.arange(width, device=lengths.device) >= lengths.clamp(min=1).unsqueeze(-1)
+    return torch.zeros(hidden.shape, dtype=dtype, device=lengths.device).masked_fill(hidden, float("-inf"))[:, :, None, None, :]
 
 
-def _padding(source: Tensor, dtype: torch.dtype) -> Tensor:
-    """(R, B, 1, 1, S): minus infinity at padding, except in a row of nothing else, whose weights would all be NaN."""
-    hidden = (source == 0) & (source != 0).any(-1, keepdim=True)
-    return torch.zeros(source.shape, dtype=dtype, device=source.device).masked_fill(hidden, float("-inf"))[:, :, None, None, :]
-
-
-PLAIN = Operations(_norm, gated_gelu, _attention, _positions, _padding, None)
+PLAIN = Operations(_norm, gated_gelu, _attention, None, True)
 
 
 def fused() -> Operations:
-    """The Triton forms. Positions are a table by offset (R, H, 2 × length - 1), padding is the sources' lengths."""
+    """The Triton forms."""
     from transferlaws.model.kernels import attention, rows
 
-    def attend_fused(
-        queries: Tensor, others: Tensor | None, positions: Tensor | None, padding: Tensor | None, heads: int, causal: bool
-    ) -> Tensor:
-        if padding is None:
-            padding = torch.full(queries.shape[:2], queries.shape[2], dtype=torch.int32, device=queries.device)
-        return attention.attention(queries, others, positions, padding, heads, causal)
-
-    def table(stack: "Stack", length: int, dtype: torch.dtype) -> Tensor:
-        return stack.positions(torch.arange(1 - length, length, device=stack.relative_bias.device), dtype).contiguous()
-
-    def lengths(source: Tensor, _: torch.dtype) -> Tensor:
-        return (source != 0).sum(-1, dtype=torch.int32).clamp(min=1)
-
-    return Operations(rows.norm, rows.gated_gelu, attend_fused, table, lengths, rows.row_gradient)
+    return Operations(rows.norm, rows.gated_gelu, attention.attention, rows.row_gradient, False)

@@ -74,11 +74,12 @@ class ModelSettings(BaseModel):
         stacks = 2 if self.encoder_layers else 1
         return self.parameters_non_embedding + 2 * vocabulary_size * self.d_model + stacks * self.relative_buckets * self.heads
 
-    def flops(self, source: int, target: int, pairs: int, vocabulary_size: int) -> float:
+    def flops(self, source: float, target: float, pairs: float, vocabulary_size: int) -> float:
         """Floating-point operations of one training step (forward and backward: 3 × forward).
 
-        `pairs` sequences of `source` encoder and `target` decoder positions; matrix products only, two operations a
-        multiply-add, attention scores counted in full (no causal saving), every target position projected to the vocabulary.
+        `pairs` sequences of `source` encoder and `target` decoder positions (numbers or arrays); matrix products only, two
+        operations a multiply-add, attention scores counted in full (no causal saving), every target position projected to the
+        vocabulary.
         """
         d, inner = self.d_model, self.inner
         feed_forward = (3 if self.activation == "gated-gelu" else 2) * d * self.d_ff

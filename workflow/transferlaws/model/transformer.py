@@ -3,19 +3,24 @@
 R replicas of one shape are trained at once. Every parameter has the shape (R, ...), layers of a stack are stacked behind it
 (R, layers, ...), and every linear layer is a batched matrix product over R. R = 1 is the ordinary model.
 
-Shapes in this room: R replicas, B sequences, T target and S source positions, H heads, K head width, V vocabulary, D model width.
+Shapes in this room: R replicas, B sequences, N positions (those of all sequences of a side, see packing.py), T target and S source
+positions of a padded sequence, H heads, K head width, V vocabulary, D model width.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from transferlaws.model.operations import PLAIN, Dropping, Operations, linear, no_dropout, relative_buckets
+from transferlaws.model.operations import PLAIN, Dropping, Operations, diagonals, linear, no_dropout, relative_buckets
+from transferlaws.model.packing import Layout, Packed
 from transferlaws.model.settings import ModelSettings
 from transferlaws.seeding import seed_for
+
+Dropout = Callable[[Layout, Tensor], Tensor]  # drops entries of (R, N, width), whose positions a layout describes
 
 
 class Layer(NamedTuple):
@@ -34,11 +39,11 @@ class Layer(NamedTuple):
 
 
 def encoder_layer(
-    x: Tensor, layer: Layer, positions: Tensor, padding: Tensor, do: Operations, heads: int, dropout: Dropping
+    x: Tensor, layer: Layer, positions: Tensor, layout: Layout, do: Operations, heads: int, dropout: Dropping
 ) -> Tensor:
-    """One layer on x (R, B, S, D); positions and padding as `do` makes them."""
+    """One layer on x (R, N, D); positions (R, H, width, width)."""
     x, normed = do.norm(x, layer.self_norm)
-    mixed = do.attention(linear(normed, layer.self_qkv), None, positions, padding, heads, False)
+    mixed = do.attention(linear(normed, layer.self_qkv), layout, None, None, positions, heads, False)
     x = add_linear(x, mixed, layer.self_out, dropout)
     return feed_forward(x, layer, do, dropout)
 
@@ -47,20 +52,21 @@ def decoder_layer(
     x: Tensor,
     layer: Layer,
     positions: Tensor,
+    layout: Layout,
     encoded: Tensor | None,
-    padding: Tensor | None,
+    source: Layout | None,
     do: Operations,
     heads: int,
     dropout: Dropping,
 ) -> Tensor:
-    """One layer on x (R, B, T, D); encoded (R, B, S, D) and the padding of its sources, None without an encoder."""
+    """One layer on x (R, N, D); encoded (R, M, D) and its layout, None without an encoder."""
     x, normed = do.norm(x, layer.self_norm)
-    mixed = do.attention(linear(normed, layer.self_qkv), None, positions, None, heads, True)
+    mixed = do.attention(linear(normed, layer.self_qkv), layout, None, None, positions, heads, True)
     x = add_linear(x, mixed, layer.self_out, dropout)
     if encoded is not None:
         x, normed = do.norm(x, layer.cross_norm)
-        mixed = do.attention(linear(normed, layer.cross_q), linear(encoded, layer.cross_kv), None, padding, heads, False)
-        x = add_linear(x, mixed, layer.cross_out, dropout)
+        queries, others = linear(normed, layer.cross_q), linear(encoded, layer.cross_kv)
+        x = add_linear(x, do.attention(queries, layout, others, source, None, heads, False), layer.cross_out, dropout)
     return feed_forward(x, layer, do, dropout)
 
 
@@ -75,7 +81,7 @@ def feed_forward(x: Tensor, layer: Layer, do: Operations, dropout: Dropping) -> 
 def add_linear(x: Tensor, y: Tensor, weight: Tensor, dropout: Dropping) -> Tensor:
     """The residual stream x plus dropout(y times weight)."""
     if dropout is no_dropout:
-        return torch.baddbmm(x.flatten(1, 2), y.flatten(1, 2), weight).view_as(x)
+        return torch.baddbmm(x.flatten(1, -2), y.flatten(1, -2), weight).view_as(x)
     return x + dropout(linear(y, weight))
 
 
@@ -110,17 +116,18 @@ class Stack(nn.Module):
         for weights in zip(*columns, strict=True):
             yield Layer(**dict(zip(self.names, weights, strict=True)))
 
-    def positions(self, offsets: Tensor, dtype: torch.dtype) -> Tensor:
-        """The learned bias (R, H, *offsets) at offsets of key - query positions, which are cached by their shape.
+    def positions(self, length: int, dtype: torch.dtype) -> Tensor:
+        """The learned bias (R, H, length, length) of a query (row) for a key; minus infinity above the diagonal of a decoder.
 
         A product with the buckets as one-hot rows: its gradient is one too, where that of an indexing would be a crowded scatter.
         """
-        place = (*offsets.shape, dtype, offsets.device)
+        place = (length, dtype, self.relative_bias.device)
+        offsets = torch.arange(1 - length, length, device=self.relative_bias.device)  # key - query
         if place not in self.buckets:
-            bucket = relative_buckets(offsets, self.settings, bidirectional=not self.causal).flatten()
+            bucket = relative_buckets(offsets, self.settings, bidirectional=not self.causal)
             self.buckets[place] = (bucket[:, None] == torch.arange(self.settings.relative_buckets, device=offsets.device)).to(dtype)
-        bias = torch.matmul(self.relative_bias.to(dtype).transpose(1, 2), self.buckets[place].t())
-        return bias.unflatten(-1, offsets.shape)
+        table = torch.matmul(self.relative_bias.to(dtype).transpose(1, 2), self.buckets[place].t())
+        return diagonals(table.masked_fill(offsets > 0, float("-inf")) if self.causal else table)
 
 
 class Transformer(nn.Module):
@@ -182,31 +189,31 @@ class Transformer(nn.Module):
             parameter.grad = None
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """(R, B, T) ids -> (R, B, T, D)."""
-        r, b, t = tokens.shape
-        rows = tokens + torch.arange(r, device=tokens.device).view(r, 1, 1) * self.vocabulary_size
-        return functional.embedding(rows.view(-1), self.embedding.flatten(0, 1)).view(r, b, t, -1).to(self.dtype)
+        """(R, N) ids -> (R, N, D)."""
+        rows = tokens + torch.arange(len(tokens), device=tokens.device).unsqueeze(1) * self.vocabulary_size
+        return functional.embedding(rows, self.embedding.flatten(0, 1)).to(self.dtype)
 
-    def encode(self, source: Tensor, dropout: Dropping = no_dropout) -> tuple[Tensor, Tensor]:
-        """Source ids (R, B, S), pad 0 at the end -> (R, B, S, D), and their padding as the operations want it."""
-        do = self.operations
-        padding = do.padding(source, self.dtype)
-        positions = do.positions(self.encoder, source.shape[-1], self.dtype)
-        x = dropout(self.embed(source))
+    def encode(self, source: Packed, dropout: Dropout = no_dropout) -> Tensor:
+        """Source ids -> (R, N, D)."""
+        do, (ids, layout) = self.operations, source
+        drop = _of(dropout, layout)
+        positions = self.encoder.positions(layout.side.width, self.dtype)
+        x = drop(self.embed(ids))
         for layer in self.encoder.unstacked(self.dtype):
-            x = encoder_layer(x, layer, positions, padding, do, self.settings.heads, dropout)
-        return dropout(do.norm(x, self.encoder.final_norm.to(self.dtype))[1]), padding
+            x = encoder_layer(x, layer, positions, layout, do, self.settings.heads, drop)
+        return drop(do.norm(x, self.encoder.final_norm.to(self.dtype))[1])
 
     def decode(
-        self, inputs: Tensor, encoded: Tensor | None = None, padding: Tensor | None = None, dropout: Dropping = no_dropout
+        self, inputs: Packed, encoded: Tensor | None = None, source: Layout | None = None, dropout: Dropout = no_dropout
     ) -> Tensor:
-        """Decoder inputs (R, B, T) -> hidden states (R, B, T, D) after the last norm."""
-        do = self.operations
-        positions = do.positions(self.decoder, inputs.shape[-1], self.dtype)
-        x = dropout(self.embed(inputs))
+        """Decoder inputs -> hidden states (R, N, D) after the last norm."""
+        do, (ids, layout) = self.operations, inputs
+        drop = _of(dropout, layout)
+        positions = self.decoder.positions(layout.side.width, self.dtype)
+        x = drop(self.embed(ids))
         for layer in self.decoder.unstacked(self.dtype):
-            x = decoder_layer(x, layer, positions, encoded, padding, do, self.settings.heads, dropout)
-        return dropout(do.norm(x, self.decoder.final_norm.to(self.dtype))[1])
+            x = decoder_layer(x, layer, positions, layout, encoded, source, do, self.settings.heads, drop)
+        return drop(do.norm(x, self.decoder.final_norm.to(self.dtype))[1])
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(R, ..., D) -> (R, ..., V)."""
@@ -214,12 +221,12 @@ class Transformer(nn.Module):
         flat = torch.bmm(hidden.reshape(r, -1, hidden.shape[-1]), self.head.to(self.dtype).transpose(1, 2))
         return flat.view(*hidden.shape[:-1], -1)
 
-    def forward(self, source: Tensor | None, target: Tensor, dropout: Dropping = no_dropout) -> Tensor:
-        """Hidden states (R, B, T, D) that predict `target` (R, B, T); `source` (R, B, S), None without an encoder."""
-        encoded = self.encode(source, dropout) if self.encoder is not None else (None, None)
-        return self.decode(shift_right(target), *encoded, dropout)
+    def forward(self, source: Packed | None, inputs: Packed, dropout: Dropout = no_dropout) -> Tensor:
+        """Hidden states (R, N, D) after the decoder `inputs`; `source` is None without an encoder."""
+        if self.encoder is None:
+            return self.decode(inputs, dropout=dropout)
+        return self.decode(inputs, self.encode(source, dropout), source.layout, dropout)
 
 
-def shift_right(target: Tensor) -> Tensor:
-    """Decoder inputs of a target: pad (0) starts a sequence, as in T5."""
-    return functional.pad(target[..., :-1], (1, 0))
+def _of(dropout: Dropout, layout: Layout) -> Dropping:
+    return no_dropout if dropout is no_dropout else partial(dropout, layout)

@@ -3,7 +3,6 @@
 Every order is a function of (seed, corpus, epoch) or (seed, epoch), so that a resumed run continues with exactly the next batch.
 """
 
-import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -12,8 +11,6 @@ import numpy as np
 from transferlaws.errors import UserError
 from transferlaws.seeding import generator
 from transferlaws.tokens.shards import TokenSplit
-
-SPREAD = 0.15  # noise on lengths before sorting into batches, as a share: batches of an epoch are not those of the last one
 
 
 class Ragged:
@@ -71,16 +68,6 @@ def widths(length: int, count: int) -> np.ndarray:
     smallest = max(length // 2 ** (count - 1), 8)
     row = np.geomspace(smallest, length, count) if count > 1 else np.array([length])
     return np.unique(np.append(np.minimum(np.ceil(row / 8) * 8, length), length)).astype(np.int64)
-
-
-def best_widths(needed: np.ndarray, count: int) -> np.ndarray:
-    """At most `count` multiples of 8 to which batches of the `needed` widths are padded with the fewest positions in all."""
-    options = np.unique(-(-needed // 8) * 8)
-    best = min(
-        (np.append(chosen, options[-1]) for chosen in itertools.combinations(options[:-1], min(count, len(options)) - 1)),
-        key=lambda chosen: chosen[np.searchsorted(chosen, needed)].sum(),
-    )
-    return best.astype(np.int64)
 
 
 @dataclass
@@ -234,13 +221,13 @@ def nested_subset(available: int, size: int, seed: int) -> np.ndarray:
 
 
 def epoch_batches(lengths: np.ndarray, count: int, seed: int, epoch: int) -> list[np.ndarray]:
-    """One pass over items of the given lengths (n,) in `count` batches of like length, in random order.
+    """One pass over items of the given lengths (n,) in `count` batches that are alike: each takes one of every `count` neighbours.
 
-    The order of short and long batches depends on (count, epoch) alone, so that the seeds of a lockstep run, each with items of
-    its own, meet batches of one shape at the same steps.
+    So every batch, of every seed of a lockstep run too, has nearly as many positions. Its items come shortest first.
     """
-    noise = generator(seed, "epoch", epoch).uniform(1 - SPREAD, 1 + SPREAD, len(lengths))
-    order = np.argsort(lengths * noise, kind="stable")
-    batches = np.array_split(order, count)
-    shared = generator(0, "batch order", count, epoch).permutation(count)
-    return [batches[index] for index in shared]
+    random = generator(seed, "epoch", epoch)
+    order = random.permutation(len(lengths))  # of equal lengths
+    rows = -(-len(lengths) // count)
+    items = np.full(rows * count, -1)
+    items[rows * count - len(lengths) :] = order[np.argsort(lengths[order], kind="stable")]
+    return [batch[batch >= 0] for batch in random.permuted(items.reshape(rows, count), axis=1).T]

@@ -16,26 +16,6 @@ class Example(NamedTuple):
     source: np.ndarray | None
     target: np.ndarray
 
-    def padded(self, shape: tuple[int, int, int]) -> "Example":
-        """Filled up with padding and empty rows to (B, S, T)."""
-        rows, source, target = shape
-        return Example(None if self.source is None else _filled(self.source, rows, source), _filled(self.target, rows, target))
-
-
-def _filled(ids: np.ndarray, rows: int, width: int) -> np.ndarray:
-    return np.pad(ids, ((0, rows - ids.shape[0]), (0, width - ids.shape[1])))
-
-
-def longest(objective: str, length: int, density: float, mean_span: float) -> tuple[int, int]:
-    """Most source and target ids, eos included, that a segment of up to `length` tokens can become; source 0 for next-token."""
-    if objective == "next-token":
-        return 0, length + 1
-    lengths = np.arange(1, length + 1)
-    noise, spans = _noise_counts(lengths, density, mean_span)
-    spans = np.where(noise > 0, spans + 1, 0)  # turning a mask can part one span in two
-    source = int((lengths - noise + spans).max()) + 1
-    return source, length + 1 if objective == "infilling" else int((noise + spans).max()) + 1
-
 
 def noise_spans(
     lengths: np.ndarray, width: int, density: float, mean_span: float, random: np.random.Generator

@@ -61,11 +61,6 @@ class World:
         dist.all_reduce(votes)
         return bool(votes > 0)
 
-    def rows(self, batch: int) -> slice:
-        """The rows of this process of a batch whose number of rows is a multiple of the world's size."""
-        share = batch // self.size
-        return slice(self.rank * share, (self.rank + 1) * share)
-
     def sum(self, tensors: list[Tensor]) -> None:
         """Sum each tensor over the processes, in place."""
         if self.size > 1:

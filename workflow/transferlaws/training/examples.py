@@ -16,7 +16,7 @@ class Examples:
 
     def __init__(self, sources: Ragged | None, targets: Ragged) -> None:
         self.sources, self.targets = sources, targets
-        # what batches are sorted by: positions, eos included
+        # positions, eos included
         self.lengths = targets.sizes + 1 if sources is None else targets.sizes + sources.sizes + 2
 
     def __len__(self) -> int:

@@ -17,7 +17,7 @@ from transferlaws.model.checkpoint import load_checkpoint, save_checkpoint
 from transferlaws.model.settings import ModelSettings
 from transferlaws.model.transformer import Transformer
 from transferlaws.progress import Progress
-from transferlaws.tokens.batches import epoch_batches, nested_subset
+from transferlaws.tokens.batches import nested_subset
 from transferlaws.tokens.vocabulary import Vocabulary
 from transferlaws.training.distributed import World
 from transferlaws.training.examples import Examples, open_examples
@@ -183,7 +183,7 @@ class Curve:
                 if evaluated:
                     rate = lockstep.tokens / (time.monotonic() - start)
                     share = utilisation.since(lockstep.flops)
-                    _record(log, lockstep, {"target_tokens_per_second": rate, "mfu": share})
+                    _record(log, lockstep, {"target_tokens_per_second": rate, "mfu": share, "padding": lockstep.stepper.padding})
                     note = f"{rate:,.0f} target tokens/s" + (f", MFU {share:.1%}" if share else "")
                 progress.update(len(lockstep.active), note)
                 if saves.due():
@@ -221,18 +221,16 @@ class Curve:
             write_json(folder / "result.json", result)  # last: its presence says that the start is finished
 
     def _set_size(self, seed: int) -> dict:
-        """The fine-tuning set in every unit; positions are those of a first epoch as batched for this seed alone."""
+        """The fine-tuning set in every unit."""
         examples = self.train_sets[seed]
-        plan = epoch_batches(examples.lengths, self.batches, seed, 0)
-        shapes = [examples.shape(indices) for indices in plan]
-        positions = sum(b * (s + t) for b, s, t in shapes)
-        flops = float(np.mean([self.shape.flops(s, t, b, self.vocabulary.size) for b, s, t in shapes]))
+        source = 0 if examples.sources is None else examples.sources.sizes + 1
+        flops = self.shape.flops(source, examples.targets.sizes + 1, 1, self.vocabulary.size).sum() / self.batches
         return {
             "pairs": len(examples) if self.kind == "translation" else None,
             "tokens": int(examples.targets.sizes.sum()),
-            "positions": positions,
+            "positions": int(examples.lengths.sum()),
             "characters": sum(map(len, self.vocabulary.decode(examples.target_ids()))),
-            "flops_a_step": flops,
+            "flops_a_step": float(flops),
         }
 
     def _write(self) -> None:

@@ -1,11 +1,9 @@
-"""A training step on a GPU, captured in one CUDA graph per batch shape.
+"""A training step on a GPU, captured in one CUDA graph per form of batch.
 
 Small models are bound by the launching of kernels: a graph launches a whole step at once. Nothing is compiled ahead but the few
-Triton kernels, which do not depend on the shapes, so a new shape or number of replicas costs a fraction of a second.
+Triton kernels, which do not depend on sizes, so a new form or number of replicas costs a fraction of a second.
 """
 
-from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from transferlaws.model.loss import linear_cross_entropy
-from transferlaws.model.operations import Dropping, no_dropout
-from transferlaws.model.transformer import Transformer
+from transferlaws.model.operations import no_dropout
+from transferlaws.model.packing import Batch, Form, unpack
+from transferlaws.model.transformer import Dropout, Transformer
 from transferlaws.training.distributed import World
 from transferlaws.training.optimisers import Optimiser
 
@@ -23,8 +22,7 @@ from transferlaws.training.optimisers import Optimiser
 class Inputs(NamedTuple):
     """Device buffers that a captured step reads."""
 
-    source: Tensor | None  # (streams, B, S)
-    target: Tensor  # (streams, B, T)
+    tables: list[Tensor]  # of each part of the batch, (streams, columns)
     counts: Tensor  # (streams,): real target tokens of the whole batch, over all processes
     streams: Tensor  # (R,)
     rates: Tensor  # (R,)
@@ -39,29 +37,22 @@ class Captured(NamedTuple):
     norm: Tensor  # (R,)
 
 
-def static_loss(
-    model: Transformer, source: Tensor | None, target: Tensor, streams: Tensor, counts: Tensor, drop: Dropping
-) -> Tensor:
-    """Losses (R,) over all positions, padding at weight 0: no shape depends on values, so it can be captured.
-
-    `counts` (streams,): real target tokens of the whole batch, of which `target` may be a part.
-    """
-    chosen = target.index_select(0, streams)
-    hidden = model(None if source is None else source.index_select(0, streams), chosen, drop)
-    weight = (chosen != 0).flatten(1) / counts.index_select(0, streams).unsqueeze(1)
-    return linear_cross_entropy(hidden.flatten(1, 2), model.head, chosen.flatten(1), weight, model.operations.row_gradient)
+def batch_loss(model: Transformer, batch: Batch, counts: Tensor, drop: Dropout) -> Tensor:
+    """Losses (R,), nats/token, of a batch or a part of it; `counts` (R,) are the real target tokens of all parts."""
+    hidden = model(batch.source, batch.inputs, drop)
+    weight = (batch.labels != 0) / counts.unsqueeze(1)
+    return linear_cross_entropy(hidden, model.head, batch.labels, weight, model.operations.row_gradient)
 
 
-def gradients_in_parts(model: Transformer, inputs: Inputs, parts: int, drop: Callable) -> tuple[Tensor, list[Tensor]]:
-    """Losses (R,) and the gradients of their sum, the batch taken in `parts`."""
+def gradients_in_parts(model: Transformer, forms: tuple[Form, ...], inputs: Inputs, drop: Dropout) -> tuple[Tensor, list[Tensor]]:
+    """Losses (R,) and the gradients of their sum, part after part."""
     parameters = list(model.parameters())
+    counts = inputs.counts.index_select(0, inputs.streams)
     total, gradients = None, None
-    pieces = inputs.target.chunk(parts, dim=1)
-    sources = [None] * len(pieces) if inputs.source is None else inputs.source.chunk(parts, dim=1)
-    for source, target in zip(sources, pieces, strict=True):
-        loss = static_loss(model, source, target, inputs.streams, inputs.counts, drop)
+    for form, table in zip(forms, inputs.tables, strict=True):
+        loss = batch_loss(model, unpack(form, table.index_select(0, inputs.streams)), counts, drop)
         more = torch.autograd.grad(loss.sum(), parameters)
-        if parts > 1:  # a sum of bf16 parts would lose the small ones
+        if len(forms) > 1:  # a sum of bf16 parts would lose the small ones
             more = [gradient.float() for gradient in more]
         gradients = list(more) if gradients is None else [old + new for old, new in zip(gradients, more, strict=True)]
         total = loss.detach() if total is None else total + loss.detach()
@@ -69,11 +60,11 @@ def gradients_in_parts(model: Transformer, inputs: Inputs, parts: int, drop: Cal
 
 
 class GraphedStep:
-    """The first step of a shape runs as it is, the second is captured; from then on the graph is replayed."""
+    """The first step of a form runs as it is, the second is captured; from then on the graph is replayed."""
 
     def __init__(self, model: Transformer, optimiser: Optimiser, dropout: float, world: World) -> None:
         self.model, self.optimiser, self.world = model, optimiser, world
-        self.drop = partial(functional.dropout, p=dropout) if dropout else no_dropout
+        self.drop = (lambda _, x: functional.dropout(x, dropout)) if dropout else no_dropout
         self.stream = torch.cuda.Stream()
         self.pool = torch.cuda.graph_pool_handle()
         self.clear()
@@ -84,51 +75,45 @@ class GraphedStep:
         torch.cuda.empty_cache()
 
     def __call__(
-        self, source: np.ndarray | None, target: np.ndarray, streams: Tensor, rates: Tensor, seed: int, parts: int
+        self, batches: list[tuple[Form, np.ndarray]], counts: np.ndarray, streams: Tensor, rates: Tensor, seed: int
     ) -> tuple[Tensor, Tensor]:
-        """One step; as `Step`. The tensors returned are overwritten by the next step of the same shape."""
-        key = (target.shape, None if source is None else source.shape, len(streams), parts)
+        """One step; as `Step`. The tensors returned are overwritten by the next step of the same form."""
+        forms, tables = zip(*batches, strict=True)
         if self.drop is not no_dropout:
             torch.cuda.manual_seed(seed)
-        host = self._host(source, target)
         if self.world.size > 1:  # bound by arithmetic, and the sums between processes stay out of graphs
-            return self._step(self._inputs(host, streams, rates), parts)
+            return self._step(forms, self._inputs(tables, counts, streams, rates))
+        key = (forms, len(streams))
         if key not in self.graphs:
-            inputs = self._inputs(host, streams, rates)
+            inputs = self._inputs(tables, counts, streams, rates)
             self.stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self.stream):
-                loss, norm = self._step(inputs, parts)
+                loss, norm = self._step(forms, inputs)
             torch.cuda.current_stream().wait_stream(self.stream)
             self.graphs[key] = None
             return loss, norm
         captured = self.graphs[key]
         if captured is None:
-            captured = self.graphs[key] = self._capture(self._inputs(host, streams, rates), parts)
-        for buffer, array in zip(captured.inputs, host, strict=False):
-            if array is not None:
-                buffer.copy_(torch.from_numpy(array).pin_memory(), non_blocking=True)
+            captured = self.graphs[key] = self._capture(forms, self._inputs(tables, counts, streams, rates))
+        for buffer, array in zip([*captured.inputs.tables, captured.inputs.counts], [*tables, counts], strict=True):
+            buffer.copy_(torch.from_numpy(array).pin_memory(), non_blocking=True)
         captured.inputs.streams.copy_(streams)
         captured.inputs.rates.copy_(rates)
         captured.graph.replay()
         return captured.loss, captured.norm
 
-    def _host(self, source: np.ndarray | None, target: np.ndarray) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
-        """The rows of this process, and the counts of the whole batch."""
-        rows = self.world.rows(target.shape[1])
-        return None if source is None else source[:, rows], target[:, rows], (target != 0).sum((1, 2))
+    def _inputs(self, tables: tuple[np.ndarray, ...], counts: np.ndarray, streams: Tensor, rates: Tensor) -> Inputs:
+        *moved, counts = (torch.from_numpy(array).pin_memory().to("cuda", non_blocking=True) for array in (*tables, counts))
+        return Inputs(moved, counts, streams.clone(), rates.clone())
 
-    def _inputs(self, host: tuple, streams: Tensor, rates: Tensor) -> Inputs:
-        moved = (None if array is None else torch.from_numpy(array).pin_memory().to("cuda", non_blocking=True) for array in host)
-        return Inputs(*moved, streams.clone(), rates.clone())
-
-    def _capture(self, inputs: Inputs, parts: int) -> Captured:
+    def _capture(self, forms: tuple[Form, ...], inputs: Inputs) -> Captured:
         graph = torch.cuda.CUDAGraph()
         torch.cuda.synchronize()
         with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
-            loss, norm = self._step(inputs, parts)
+            loss, norm = self._step(forms, inputs)
         return Captured(graph, inputs, loss, norm)
 
-    def _step(self, inputs: Inputs, parts: int) -> tuple[Tensor, Tensor]:
-        loss, gradients = gradients_in_parts(self.model, inputs, parts, self.drop)
+    def _step(self, forms: tuple[Form, ...], inputs: Inputs) -> tuple[Tensor, Tensor]:
+        loss, gradients = gradients_in_parts(self.model, forms, inputs, self.drop)
         self.world.sum([loss, *gradients])
         return loss, self.optimiser.step(gradients, inputs.rates)

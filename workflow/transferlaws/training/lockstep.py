@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from transferlaws.model.transformer import Transformer
-from transferlaws.tokens.batches import best_widths, epoch_batches
+from transferlaws.tokens.batches import epoch_batches
 from transferlaws.training.examples import Examples
 from transferlaws.training.optimisers import Optimiser
 from transferlaws.training.schedules import finetuning_factor
@@ -63,7 +63,6 @@ class Lockstep:
         self.batches_an_epoch = batches
         self.total = max(min(settings.max_steps, round(settings.max_epochs * batches)), 1)
         self.every = -(-self.total // settings.evaluations)
-        self.widths: np.ndarray | None = None
         self._epoch: tuple[int, dict[int, list[np.ndarray]]] = (-1, {})
         self._streams()
 
@@ -94,8 +93,9 @@ class Lockstep:
         self.number += 1
         self.losses = loss
         self.tokens += int((target != 0).sum((1, 2)) @ np.bincount(self.order, minlength=len(target)))
-        shape = (0 if source is None else source.shape[2], target.shape[2], target.shape[1] * len(self.active))
-        self.flops += self.model.settings.flops(*shape, self.model.vocabulary_size)
+        lengths = [0 if ids is None else (ids != 0).sum(2) for ids in (source, target)]
+        flops = self.model.settings.flops(*lengths, 1, self.model.vocabulary_size).sum(1)
+        self.flops += float(flops @ np.bincount(self.order, minlength=len(target)))
         self.finite &= torch.isfinite(norm) & torch.isfinite(loss)
 
     def _batch(self) -> tuple[np.ndarray | None, np.ndarray]:
@@ -104,23 +104,10 @@ class Lockstep:
             plans = {s: epoch_batches(self.train[s].lengths, self.batches_an_epoch, s, epoch) for s in self.present}
             self._epoch = (epoch, plans)
         picked = [(self.train[seed], self._epoch[1][seed][place]) for seed in self.present]
-        shape = self._shape(np.max([examples.shape(indices) for examples, indices in picked], axis=0))
+        shape = tuple(map(int, np.max([examples.shape(indices) for examples, indices in picked], axis=0)))
         pairs = [examples.batch(indices, shape) for examples, indices in picked]
         source = None if pairs[0][0] is None else np.stack([source for source, _ in pairs])
         return source, np.stack([target for _, target in pairs])
-
-    def _shape(self, needed: np.ndarray) -> tuple[int, int, int]:
-        """(B, S, T): just what is needed on a CPU; one of a few shapes on a GPU, where each shape is compiled."""
-        if self.device.type == "cpu":
-            return tuple(map(int, needed))
-        if self.widths is None:
-            plans = [(data, epoch_batches(data.lengths, self.batches_an_epoch, seed, 0)) for seed, data in self.train.items()]
-            needs = np.max([[max(data.shape(indices)[1:]) for indices in plan] for data, plan in plans], axis=0)
-            longest = max(data.shape(np.arange(len(data)))[1:] for data in self.train.values())
-            self.widths = best_widths(np.append(needs, max(longest)), self.settings.shapes)
-        width = int(self.widths[np.searchsorted(self.widths, needed[1:].max())])
-        rows = max(-(-len(data) // self.batches_an_epoch) for data in self.train.values())
-        return rows, width if needed[1] else 0, width
 
     def dev_losses(self) -> Tensor:
         """Dev cross-entropy of the active replicas, nats/token, (active,)."""

@@ -36,7 +36,7 @@ class PretrainingSettings(BaseModel):
     mean_span: float = Field(3.5, ge=1, description="Mean length of a masked span, in tokens.")
     length: int = Field(64, ge=8, description="Longest sequence, in tokens, its end mark included; longer text is cut in pieces.")
     batch_tokens: int = Field(2048, ge=8, description="Text positions a step.")
-    shapes: int = Field(3, ge=1, le=8, description="How many sequence widths batches may have.")
+    shapes: int = Field(3, ge=1, le=8, description="Into how many widths segments are sorted, from which batches are filled.")
     optimiser: OptimiserSettings = Field(OptimiserSettings(), description="The optimiser and its constants.")
     learning_rate: float = Field(2e-2, gt=0, description="Peak learning rate.")
     schedule: Literal["inverse-square-root", "wsd", "constant"] = Field(
@@ -94,9 +94,6 @@ class FinetuningSettings(BaseModel):
         64, ge=4, description="Longest source or target, in tokens, its end mark included; longer ones are cut off."
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate.")
-    shapes: int = Field(
-        3, ge=1, le=8, description="On a GPU: how many sequence widths batches may have; each is captured in a CUDA graph."
-    )
     group: int = Field(0, ge=0, description="Most replicas trained at once; 0: all on a GPU, as many as suit the cache on a CPU.")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="Type of computation (parameters stay fp32); auto: bf16 on a GPU, fp32 on a CPU."

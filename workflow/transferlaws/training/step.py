@@ -6,12 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from transferlaws.model.loss import linear_cross_entropy, token_losses
-from transferlaws.model.operations import PLAIN, Dropping, Operations, fused, no_dropout
+from transferlaws.model.loss import token_losses
+from transferlaws.model.operations import PLAIN, Operations, fused, no_dropout
+from transferlaws.model.packing import GROUPS, Form, Layout, pack, unpack
 from transferlaws.model.transformer import Transformer
 from transferlaws.seeding import seed_for
 from transferlaws.training.distributed import World, is_sharded, whole
-from transferlaws.training.graphs import GraphedStep
+from transferlaws.training.graphs import GraphedStep, batch_loss
 from transferlaws.training.optimisers import Optimiser
 
 
@@ -40,18 +41,20 @@ class Dropout:
     batch, and after a resume.
     """
 
-    def __init__(self, rate: float, seeds: Sequence[int], step: int, streams: Tensor, rows: slice, batch: int) -> None:
-        self.rate, self.seeds, self.step, self.streams, self.rows, self.batch = rate, seeds, step, streams, rows, batch
+    def __init__(self, rate: float, seeds: Sequence[int], step: int, streams: Tensor) -> None:
+        self.rate, self.seeds, self.step, self.streams = rate, seeds, step, streams
         self.place = 0
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Drop entries of x (R, B, T, width) and divide the others by 1 - rate."""
+    def __call__(self, layout: Layout, x: Tensor) -> Tensor:
+        """Drop entries of x (R, N, width) and divide the others by 1 - rate."""
         self.place += 1
         # position by position: a longer batch (another replica's, say) draws the same masks and then some more
-        shape = (x.shape[2], self.batch, x.shape[3])
-        masks = [torch.rand(shape, generator=self._random(seed), device=x.device) < 1 - self.rate for seed in self.seeds]
-        kept = torch.stack(masks)[:, :, self.rows].transpose(1, 2).to(x.dtype).div_(1 - self.rate)
-        return x * kept.index_select(0, self.streams)
+        shape = (layout.side.whole, x.shape[2])
+        masks = torch.stack(
+            [torch.rand(shape, generator=self._random(seed), device=x.device) < 1 - self.rate for seed in self.seeds]
+        )
+        kept = masks[self.streams.unsqueeze(1), layout.index]
+        return x * kept.to(x.dtype).div_(1 - self.rate)
 
     def _random(self, seed: int) -> torch.Generator:
         return torch.Generator(self.streams.device).manual_seed(seed_for(seed, "dropout", self.step, self.place))
@@ -71,6 +74,8 @@ class Step:
         if self.sharded:
             optimiser.count = self.world.replicated(optimiser.count)
         self.parts = 1
+        self.positions = self.computed = 0  # of sequences; in all
+        self.on_gpu = model.embedding.is_cuda
         self.graphed = None
         if model.embedding.is_cuda and not self.sharded:
             self.graphed = GraphedStep(model, optimiser, dropout, self.world)
@@ -86,23 +91,43 @@ class Step:
         step: int,
     ) -> tuple[Tensor, Tensor]:
         """Source (streams, B, S), target (streams, B, T) ids; rates (R,). Returns losses (R,), nats/token, and gradient norms."""
-        if target.shape[1] % self.world.size:
-            source, target = (None if x is None else _with_empty_rows(x, self.world.size) for x in (source, target))
         while True:
             try:
+                batches, counts = self._packed(source, target), (target != 0).sum((1, 2))
                 if self.graphed is not None:
-                    return self.graphed(source, target, streams, rates, seed_for(seeds[0], "dropout", step), self.parts)
-                loss, gradients = self._gradients(source, target, streams, seeds, step)
+                    return self.graphed(batches, counts, streams, rates, seed_for(seeds[0], "dropout", step))
+                loss, gradients = self._gradients(batches, counts, streams, seeds, step)
                 break
             except torch.cuda.OutOfMemoryError:
                 if self.parts >= target.shape[1]:
                     raise
                 self.parts *= 2
-                if self.graphed is not None:
-                    self.graphed.clear()
+                self.forget_graphs()
         self.world.sum([loss] if self.sharded else [loss, *gradients])
         norm = self.optimiser.step(gradients, self.world.replicated(rates) if self.sharded else rates)
         return loss, whole(norm)
+
+    def _packed(self, source: np.ndarray | None, target: np.ndarray) -> list[tuple[Form, np.ndarray]]:
+        """The rows of this process, in `parts`: every so many rows, as neighbours may be alike in length."""
+        every = self.world.size * self.parts
+        if target.shape[1] % every:
+            source, target = (None if ids is None else _with_empty_rows(ids, every) for ids in (source, target))
+        batches = [
+            pack(source, target, rows=slice(first, None, every), groups=_groups(self.model), few_forms=self.on_gpu)
+            for first in range(self.world.rank, every, self.world.size)
+        ]
+        for form, table in batches:
+            batch = unpack(form, torch.from_numpy(table))
+            for packed in (batch.source, batch.inputs):
+                if packed is not None:
+                    self.positions += int(packed.layout.lengths.sum())
+                    self.computed += packed.ids.numel()
+        return batches
+
+    @property
+    def padding(self) -> float:
+        """The share of all positions computed so far, in this process, that was left over."""
+        return 1 - self.positions / self.computed
 
     def forget_graphs(self) -> None:
         """Call after the model's replicas have changed."""
@@ -110,20 +135,14 @@ class Step:
             self.graphed.clear()
 
     def _gradients(
-        self, source: np.ndarray | None, target: np.ndarray, streams: Tensor, seeds: Sequence[int], step: int
+        self, batches: list[tuple[Form, np.ndarray]], counts: np.ndarray, streams: Tensor, seeds: Sequence[int], step: int
     ) -> tuple[Tensor, list[Tensor]]:
-        counts = torch.from_numpy((target != 0).sum((1, 2))).to(streams.device)[streams].unsqueeze(1)
+        counts = torch.from_numpy(counts).to(streams.device)[streams]
         parameters = list(self.model.parameters())
         total, gradients = torch.zeros(len(streams), device=streams.device), None
-        batch, mine = target.shape[1], self.world.rows(target.shape[1])
-        size = -(-(mine.stop - mine.start) // self.parts)
-        for start in range(mine.start, mine.stop, size):
-            rows = slice(start, min(start + size, mine.stop))
-            drop = Dropout(self.dropout, seeds, step, streams, rows, batch) if self.dropout else no_dropout
-            hidden, ids, real = _real_hidden(
-                self.model, None if source is None else source[:, rows], target[:, rows], streams, drop
-            )
-            loss = linear_cross_entropy(hidden, self.model.head, ids, real / counts, self.model.operations.row_gradient)
+        for form, table in batches:
+            drop = Dropout(self.dropout, seeds, step, streams) if self.dropout else no_dropout
+            loss = batch_loss(self.model, unpack(form, torch.from_numpy(table).to(streams.device)[streams]), counts, drop)
             total += loss.detach()
             if self.sharded:  # accumulates, and divides by the number of processes
                 (loss.sum() * self.world.size).backward()
@@ -136,31 +155,20 @@ class Step:
         return total, gradients
 
 
+def _groups(model: Transformer) -> int:
+    """Padded groups that the model's attention wants: more where padding costs more than starting another group."""
+    return 0 if not model.operations.pads else 1 if model.embedding.is_cuda else GROUPS
+
+
 def _with_empty_rows(ids: np.ndarray, multiple: int) -> np.ndarray:
     return np.pad(ids, ((0, 0), (0, -ids.shape[1] % multiple), (0, 0)))
-
-
-def _real_hidden(model: Transformer, source: np.ndarray | None, target: np.ndarray, streams: Tensor, drop: Dropping) -> tuple:
-    """Hidden states (R, N, D) at the real target positions, their ids (R, N), and 1 or 0 (R, N) for real or filled up."""
-    device = streams.device
-    moved = torch.from_numpy(target).to(device)
-    sources = None if source is None else torch.from_numpy(source).to(device)[streams]
-    hidden = model(sources, moved[streams], drop)
-    flat = target.reshape(len(target), -1) != 0
-    most = int(flat.sum(1).max())
-    places = torch.from_numpy(np.argsort(~flat, axis=1, kind="stable")[:, :most].copy()).to(device)  # (streams, N)
-    ids = moved.flatten(1).gather(1, places)
-    rows = places[streams] + torch.arange(len(streams), device=device).unsqueeze(1) * flat.shape[1]
-    picked = hidden.flatten(0, 2).index_select(0, rows.flatten()).view(len(streams), most, -1)
-    return picked, ids[streams], (ids != 0)[streams].float()
 
 
 @torch.no_grad()
 def summed_losses(model: Transformer, source: np.ndarray | None, target: np.ndarray) -> Tensor:
     """Cross-entropy of one batch in every replica: nats summed over each row's real tokens, (R, B); ids (B, S) and (B, T)."""
-    streams = torch.zeros(model.replicas, dtype=torch.long, device=model.embedding.device)
-    source = None if source is None else source[None]
-    hidden, ids, real = _real_hidden(model, source, target[None], streams, no_dropout)
-    losses = token_losses(hidden, model.head, ids) * real
-    owner = torch.from_numpy(np.nonzero(target)[0]).to(losses.device)  # rows of the real positions, in order
-    return torch.zeros(model.replicas, len(target), device=losses.device).index_add_(1, owner, losses)
+    device = model.embedding.device
+    form, table = pack(None if source is None else source[None], target[None], groups=_groups(model))
+    batch = unpack(form, torch.from_numpy(table).to(device).expand(model.replicas, -1))
+    losses = token_losses(model(batch.source, batch.inputs), model.head, batch.labels) * (batch.labels != 0)
+    return torch.zeros(model.replicas, len(target), device=device).index_add_(1, batch.rows[0], losses)

@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from transferlaws.errors import UserError
@@ -15,7 +16,7 @@ from transferlaws.model.transformer import Transformer
 from transferlaws.progress import Progress
 from transferlaws.seeding import generator
 from transferlaws.tokens.batches import MixtureStream, TextBatch, validation_batches
-from transferlaws.tokens.objectives import Example, corrupt, longest
+from transferlaws.tokens.objectives import Example, corrupt
 from transferlaws.tokens.shards import TokenCorpus
 from transferlaws.tokens.vocabulary import Vocabulary
 from transferlaws.training.distributed import World, fill, shard, whole
@@ -125,12 +126,11 @@ class Trajectory:
         loss, norm = self.step(
             source, example.target[None], streams=self.streams, rates=rate, seeds=[self.arguments.seed], step=self.counts["steps"]
         )
-        rows, target = example.target.shape
-        source_length = 0 if example.source is None else example.source.shape[1]
+        source, target = (0 if ids is None else (ids != 0).sum(1) for ids in example)
         self.counts["steps"] += 1
         self.counts["tokens"] += batch.text_tokens
-        self.counts["positions"] += rows * (source_length + target)
-        self.counts["flops"] += self.shape.flops(source_length, target, rows, self.vocabulary.size)
+        self.counts["positions"] += int(np.sum(source + target))
+        self.counts["flops"] += float(self.shape.flops(source, target, 1, self.vocabulary.size).sum())
         self.finite &= torch.isfinite(norm)
         return loss
 
@@ -143,8 +143,8 @@ class Trajectory:
             )
 
     def _example(self, batch: TextBatch, number: int, name: str = "corruption") -> Example:
-        """Mask a batch; on a GPU also pad it to the one shape that its width has, because each shape is compiled."""
-        example = corrupt(
+        """Mask a batch."""
+        return corrupt(
             self.settings.objective,
             batch.tokens,
             batch.lengths,
@@ -153,11 +153,6 @@ class Trajectory:
             sentinels=self.vocabulary.sentinel_ids,
             random=generator(self.arguments.seed if name == "corruption" else 0, name, number),
         )
-        if self.device.type == "cpu" or name == "validation":
-            return example
-        length = batch.tokens.shape[1]
-        source, target = longest(self.settings.objective, length, self.settings.mask_density, self.settings.mean_span)
-        return example.padded((self.stream.rows(length + 1), -(-source // 8) * 8, -(-target // 8) * 8))
 
     def _note(self, loss: torch.Tensor, progress: Progress) -> str:
         if self.counts["steps"] % LOG_EVERY:
@@ -165,7 +160,10 @@ class Trajectory:
         self._check_finite()
         value = float(loss)
         share = self.utilisation.since(self.counts["flops"])
-        self.log.add(self.counts["tokens"], {**self.counts, "loss": value, "tokens_per_second": progress.rate, "mfu": share})
+        self.log.add(
+            self.counts["tokens"],
+            {**self.counts, "loss": value, "tokens_per_second": progress.rate, "mfu": share, "padding": self.step.padding},
+        )
         return f"loss {value:.3f}" + (f", MFU {share:.1%}" if share else "")
 
     def upstream_cross_entropy(self) -> float:

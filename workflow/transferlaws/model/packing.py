@@ -1,0 +1,174 @@
+"""Batches without padding: the sequences of a side lie behind one another, and attention alone is told where each begins.
+
+Every other operation works position by position. The host packs a batch into one table of integers, which reaches the device in one
+copy; a few positions at the end may be left over (id 0, weight 0 in the loss), so that shapes, which CUDA graphs are captured for,
+are few.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+GROUPS = 4  # of sequences of like length, that plain attention pads on a CPU
+
+
+class Side(NamedTuple):
+    """The sizes of one side of a batch, the same in all of its data streams."""
+
+    positions: int  # N
+    width: int  # no sequence is longer
+    full: bool  # whether sequences cover all positions
+    whole: int  # positions of the whole batch, of which this may be a part
+    groups: tuple[tuple[int, int], ...]  # (sequences, width) of each group that plain attention pads; fused attention has none
+
+
+class Form(NamedTuple):
+    """All that the computation of a batch depends on beside its numbers."""
+
+    sequences: int  # B
+    source: Side | None
+    target: Side
+
+
+class Layout(NamedTuple):
+    """Where the sequences of one side lie among its N positions, in R replicas."""
+
+    side: Side
+    starts: Tensor  # (R, B)
+    lengths: Tensor  # (R, B)
+    index: Tensor  # (R, N): the place of a position in the whole batch
+    slots: Tensor | None = None  # (R, slots): the position that a slot of the padded groups shows
+    places: Tensor | None = None  # (R, N): the slot that shows a position
+
+    def spread(self, x: Tensor) -> Tensor:
+        """(R, N, C) -> (R, slots, C): the padded groups behind one another."""
+        return x if self.slots is None else _take(x, self.slots)
+
+    def gather(self, x: Tensor) -> Tensor:
+        """Back from (R, slots, C) to (R, N, C)."""
+        return x if self.places is None else _take(x, self.places)
+
+
+class Packed(NamedTuple):
+    """Ids (R, N), and where their sequences lie."""
+
+    ids: Tensor
+    layout: Layout
+
+
+class Batch(NamedTuple):
+    """What a model reads and what it is to predict."""
+
+    source: Packed | None
+    inputs: Packed  # of the decoder: the labels, one place later
+    labels: Tensor  # (R, N); 0 where there is nothing to predict
+    rows: Tensor  # (R, N): the row of the padded batch that a label comes from
+
+
+def dense(ids: Tensor) -> Packed:
+    """Padded ids (R, B, T) as they are, a sequence at every T-th position."""
+    replicas, batch, width = ids.shape
+    starts = torch.arange(batch, device=ids.device) * width
+    index = torch.arange(batch * width, device=ids.device)
+    side = Side(batch * width, width, False, batch * width, ((batch, width),))
+    layout = Layout(side, starts.expand(replicas, -1), (ids != 0).sum(-1), index.expand(replicas, -1))
+    return Packed(ids.flatten(1), layout)
+
+
+def pack(
+    source: np.ndarray | None, target: np.ndarray, *, rows: slice = slice(None), groups: int = 0, few_forms: bool = False
+) -> tuple[Form, np.ndarray]:
+    """Pack these `rows` of padded ids (streams, B, S) and (streams, B, T): the form, and a table (streams, columns) of int64.
+
+    groups: how many plain attention pads, none for fused attention. few_forms: sizes are rounded up, by a sixteenth at most.
+    """
+    sides = [target] if source is None else [source, target]
+    lengths = [(ids != 0).sum(-1) for ids in sides]
+    chosen = np.arange(target.shape[1])[rows]
+    order = np.argsort(sum(count[:, chosen] for count in lengths), axis=1, kind="stable")  # like lengths come side by side
+    chosen = chosen[order]
+    packers = [_Packer(ids, count, chosen, groups, few_forms) for ids, count in zip(sides, lengths, strict=True)]
+    columns = [column for packer in packers[:-1] for column in (packer.fill(packer.ids), *packer.layout())]
+    last = packers[-1]
+    columns += [last.fill(np.pad(last.ids[..., :-1], ((0, 0), (0, 0), (1, 0)))), *last.layout(), last.fill(last.ids)]
+    columns.append(last.fill(np.broadcast_to(chosen[..., None], last.ids.shape)))
+    return Form(chosen.shape[1], packers[0].side if len(packers) == 2 else None, last.side), np.concatenate(columns, axis=1)
+
+
+class _Packer:
+    """One side of a batch: ids (streams, B, T) of the chosen rows, and what follows from their lengths."""
+
+    def __init__(self, ids: np.ndarray, lengths: np.ndarray, chosen: np.ndarray, groups: int, few_forms: bool) -> None:
+        self.ids = np.take_along_axis(ids, chosen[..., None], 1)
+        self.lengths = np.take_along_axis(lengths, chosen, 1)
+        self.before = np.take_along_axis(np.cumsum(lengths, 1) - lengths, chosen, 1)  # positions of earlier rows of the whole batch
+        self.starts = np.cumsum(self.lengths, 1) - self.lengths
+        self.columns = np.arange(ids.shape[2])
+        self.inside = self.columns < self.lengths[..., None]
+        totals = self.lengths.sum(1)
+        positions, width, whole = (max(int(x.max()), 1) for x in (totals, self.lengths, lengths.sum(1)))
+        if few_forms:
+            positions, width, whole = _rounded(positions), _rounded_width(width), _rounded(whole)
+        self.members = np.array_split(np.arange(chosen.shape[1]), groups) if groups else []
+        widths = [width if few_forms else max(int(self.lengths[:, members].max(initial=1)), 1) for members in self.members]
+        sizes = tuple((len(members), width) for members, width in zip(self.members, widths, strict=True))
+        self.side = Side(positions, width, bool((totals == positions).all()), whole, sizes)
+        streams = np.arange(len(ids))[:, None, None]
+        self.targets = (streams * positions + self.starts[..., None] + self.columns)[self.inside]
+
+    def fill(self, values: np.ndarray) -> np.ndarray:
+        """(streams, B, T) -> (streams, N)."""
+        result = np.zeros(len(self.ids) * self.side.positions, np.int64)
+        result[self.targets] = values[self.inside]
+        return result.reshape(len(self.ids), -1)
+
+    def layout(self) -> list[np.ndarray]:
+        """The columns of a `Layout`."""
+        index = self.fill(self.before[..., None] + self.columns)
+        if not self.members:
+            return [self.starts, self.lengths, index]
+        slots, first, base = [], np.zeros(self.ids.shape[1], np.int64), 0
+        for members, (count, width) in zip(self.members, self.side.groups, strict=True):
+            place = np.minimum(np.arange(width), np.maximum(self.lengths[:, members, None] - 1, 0))
+            slots.append(np.minimum(self.starts[:, members, None] + place, self.side.positions - 1).reshape(len(self.ids), -1))
+            first[members] = base + np.arange(count) * width
+            base += count * width
+        places = self.fill(np.broadcast_to(first[:, None] + self.columns, self.ids.shape))
+        return [self.starts, self.lengths, index, *slots, places]
+
+
+def _rounded(count: int) -> int:
+    step = max(2 ** (count.bit_length() - 5), 8)
+    return -(-count // step) * step
+
+
+def _rounded_width(width: int) -> int:
+    return -(-width // 64) * 64 if width > 64 else max(1 << (width - 1).bit_length(), 16)
+
+
+def unpack(form: Form, table: Tensor) -> Batch:
+    """The batch in a table (R, columns) that `pack` made; a view of it."""
+    place = 0
+
+    def take(count: int) -> Tensor:
+        nonlocal place
+        place += count
+        return table[:, place - count : place]
+
+    def side(what: Side) -> Packed:
+        ids, starts, lengths, index = (take(n) for n in (what.positions, form.sequences, form.sequences, what.positions))
+        if not what.groups:
+            return Packed(ids, Layout(what, starts, lengths, index))
+        slots, places = take(sum(count * width for count, width in what.groups)), take(what.positions)
+        return Packed(ids, Layout(what, starts, lengths, index, slots, places))
+
+    source = side(form.source) if form.source is not None else None
+    return Batch(source, side(form.target), take(form.target.positions), take(form.target.positions))
+
+
+def _take(x: Tensor, index: Tensor) -> Tensor:
+    replicas, count = x.shape[:2]
+    rows = index + torch.arange(replicas, device=x.device).unsqueeze(1) * count
+    return x.flatten(0, 1).index_select(0, rows.flatten()).view(replicas, -1, x.shape[2])
