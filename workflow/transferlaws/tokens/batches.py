@@ -14,7 +14,6 @@ from transferlaws.seeding import generator
 from transferlaws.tokens.shards import TokenSplit
 
 SPREAD = 0.15  # noise on lengths before sorting into batches, as a share: batches of an epoch are not those of the last one
-AHEAD = 1024  # segments of a corpus that are looked up at once
 
 
 class Ragged:
@@ -166,12 +165,12 @@ class MixtureStream:
 
     def _passing(self, name: str) -> Iterator[tuple[int, int, int]]:
         """A corpus's segments from its position on: each one's index, size and queue."""
-        segments = self.segments[name]
+        segments, ahead = self.segments[name], 1024  # looked up at once
         epoch, start = divmod(self.position[name], len(segments))
         while True:
             order = generator(self.seed, "pretraining", name, epoch).permutation(len(segments))
-            for first in range(start, len(segments), AHEAD):
-                indices = order[first : first + AHEAD]
+            for first in range(start, len(segments), ahead):
+                indices = order[first : first + ahead]
                 sizes = segments.sizes[indices]
                 queues = np.searchsorted(self.widths, sizes + 1)  # eos takes a place
                 yield from zip(indices.tolist(), sizes.tolist(), queues.tolist(), strict=True)
