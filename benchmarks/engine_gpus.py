@@ -117,10 +117,9 @@ def compare_pretraining(root: Path, results: Results) -> None:
     one = {f"1 {precision}": pretraining(root, f"1 {precision}", 1, precision) for precision in PRECISIONS}
     again = {f"again {precision}": pretraining(root, f"again {precision}", 1, precision) for precision in PRECISIONS}
     together(one | again)
-    for form in FORMS:
-        jobs = {f"{form} {p}": pretraining(root, f"{form} {p}", PROCESSES, p, sharded=form == "sharded") for p in PRECISIONS}
-        together(jobs)
-    for precision, form in product(PRECISIONS, FORMS):
+    for precision, form in product(PRECISIONS, FORMS):  # one after another: collectives that share GPUs wait for each other's turn
+        name = f"{form} {precision}"
+        together({name: pretraining(root, name, PROCESSES, precision, sharded=form == "sharded")})
         with results.part(f"compare {form} {precision}"):
             losses(root, results, precision, form)
             updates(root, results, precision, form)
@@ -167,11 +166,21 @@ def compare_finetuning(root: Path, results: Results) -> None:
                 results.add(label, value, "nats/token", baseline, value / baseline)
 
 
-def worker(form: str, batches: list[int], steps: int, output: Path) -> None:
-    """One of the processes of a large model's steps; the first writes (tokens a second, GiB at the peak) of each batch."""
+def worker(forms: list[str], batches: list[int], steps: int, output: Path) -> None:
+    """One of the processes of a large model's steps; the first writes {form: {batch: (positions a second, GiB, parts)}}."""
+    world, found = World.join(device()), {}
+    for form in forms:
+        found[form] = speeds(form, batches, steps, world)
+        if world.first:
+            output.write_text(json.dumps(found))
+    world.wait()
+    if world.size > 1:
+        torch.distributed.destroy_process_group()
+
+
+def speeds(form: str, batches: list[int], steps: int, world: World) -> dict[int, tuple[float, float, int]]:
     shape = LARGE if GPUS else ModelSettings(size="tiny")
     vocabulary, length = (LARGE_VOCABULARY, LARGE_LENGTH) if GPUS else (512, 32)
-    world = World.join(device())
     model = Transformer(shape, vocabulary)
     model.to(world.device)
     torch.manual_seed(SEED)
@@ -192,29 +201,25 @@ def worker(form: str, batches: list[int], steps: int, output: Path) -> None:
             step(source, target, streams=one, rates=rates, seeds=[SEED], step=1)
 
         if GPUS:
+            torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         seconds = seconds_a_call(call, steps, 3)
         peak = torch.cuda.max_memory_allocated() / 2**30 if GPUS else 0.0
         found[batch] = (2 * batch * length / seconds, peak, step.parts)
-    if world.first:
-        output.write_text(json.dumps(found))
-    world.wait()
-    if world.size > 1:
-        torch.distributed.destroy_process_group()
+    return found
 
 
 def throughput(root: Path, results: Results, steps: int) -> None:
     batches = sorted({SEQUENCES, SEQUENCES * PROCESSES})
     shape = "T5-770M, 512+512 positions" if GPUS else "tiny, 32+32 positions"
     one: dict[str, list[float]] = {}
-    for processes, form in ((1, "copies"), (PROCESSES, "copies"), (PROCESSES, "sharded")):
-        output = root / f"throughput {processes} {form}.json"
-        command = [*launcher(processes), Path(__file__).resolve(), "--worker", form, "--steps", steps, "--output", output]
-        name = "one process" if processes == 1 else f"{processes} processes, {form}"
-        with results.part(f"throughput, {name}"):
-            together({name: [*command, "--batches", *batches]})
-            found = read_json(output)
+    for processes, forms in ((1, ["copies"]), (PROCESSES, FORMS)):
+        output = root / f"throughput {processes}.json"
+        command = [*launcher(processes), Path(__file__).resolve(), "--worker", *forms, "--steps", steps, "--output", output]
+        together({f"throughput of {processes}": [*command, "--batches", *batches]})
+        for form, found in read_json(output).items():
             one = one or found
+            name = "one process" if processes == 1 else f"{processes} processes, {form}"
             for batch, (rate, peak, parts) in found.items():
                 label = f"{shape}, batch {batch} in {parts} part(s), {name}"
                 baseline = one[batch][0] if processes > 1 else None
@@ -234,7 +239,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=220, help="start no part after this")
     parser.add_argument("--steps", type=int, default=8, help="measured steps of the large model")
-    parser.add_argument("--worker", choices=FORMS, help=argparse.SUPPRESS)
+    parser.add_argument("--worker", nargs="+", choices=FORMS, help=argparse.SUPPRESS)
     parser.add_argument("--batches", type=int, nargs="+", help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
