@@ -120,7 +120,7 @@ class MixtureStream:
         self.queues = [_Queue() for _ in self.widths]
         self.drawn = dict.fromkeys(self.weights, 0)  # text tokens
         self.position = dict.fromkeys(self.weights, 0)  # segments
-        self._orders: dict[str, tuple[int, np.ndarray]] = {}
+        self._coming = {name: self._passing(name) for name in self.weights}
 
     def rows(self, width: int) -> int:
         """Most segments that a batch of this width can hold: its fixed number of rows."""
@@ -132,28 +132,36 @@ class MixtureStream:
 
     def next(self) -> TextBatch:
         """Draw segments until some width has a full batch."""
+        total, rows = sum(self.drawn.values()) + 1, [self.rows(width) for width in self.widths]
+
+        def lack(corpus: str) -> float:
+            return self.weights[corpus] * total - self.drawn[corpus]
+
         while True:
-            total = sum(self.drawn.values()) + 1
-            name = max(self.weights, key=lambda corpus: self.weights[corpus] * total - self.drawn[corpus])
-            segments = self.segments[name]
-            index = self._order(name)[self.position[name] % len(segments)]
-            size = int(segments.sizes[index])
+            name = max(self.weights, key=lack)
+            index, size, which = next(self._coming[name])
             self.position[name] += 1
             self.drawn[name] += size
-            which = int(np.searchsorted(self.widths, size + 1))  # eos takes a place
+            total += size
             queue = self.queues[which]
             queue.names.append(name)
-            queue.segments.append(int(index))
-            if len(queue.segments) == self.rows(self.widths[which]):
+            queue.segments.append(index)
+            if len(queue.segments) == rows[which]:
                 self.queues[which] = _Queue()
                 return self._batch(queue, int(self.widths[which]))
 
-    def _order(self, name: str) -> np.ndarray:
-        epoch = self.position[name] // len(self.segments[name])
-        if self._orders.get(name, (-1,))[0] != epoch:
-            order = generator(self.seed, "pretraining", name, epoch).permutation(len(self.segments[name]))
-            self._orders[name] = (epoch, order)
-        return self._orders[name][1]
+    def _passing(self, name: str) -> Iterator[tuple[int, int, int]]:
+        """A corpus's segments from its position on: each one's index, size and queue."""
+        segments, ahead = self.segments[name], 1024  # looked up at once
+        epoch, start = divmod(self.position[name], len(segments))
+        while True:
+            order = generator(self.seed, "pretraining", name, epoch).permutation(len(segments))
+            for first in range(start, len(segments), ahead):
+                indices = order[first : first + ahead]
+                sizes = segments.sizes[indices]
+                queues = np.searchsorted(self.widths, sizes + 1)  # eos takes a place
+                yield from zip(indices.tolist(), sizes.tolist(), queues.tolist(), strict=True)
+            epoch, start = epoch + 1, 0
 
     def _batch(self, queue: _Queue, width: int) -> TextBatch:
         names, indices = np.array(queue.names), np.array(queue.segments)
@@ -198,6 +206,7 @@ class MixtureStream:
         """Continue where `state` was taken."""
         self.drawn, self.position = dict(state["drawn"]), dict(state["position"])
         self.queues = [_Queue(list(q["names"]), list(q["segments"])) for q in state["queues"]]
+        self._coming = {name: self._passing(name) for name in self.weights}
 
 
 def validation_batches(splits: Mapping[str, TokenSplit], *, length: int, batch_tokens: int, limit: int) -> list[TextBatch]:

@@ -33,13 +33,13 @@ def noise_spans(
     interleaved = np.zeros((len(lengths), 2 * most), np.int64)
     interleaved[:, 0 : 2 * text_lengths.shape[1] : 2] = text_lengths
     interleaved[:, 1 : 2 * noise_lengths.shape[1] : 2] = noise_lengths
-    ends = np.cumsum(interleaved, axis=1)
-    # a position's part is the number of parts that end at or before it; odd parts are masked
-    marks = np.zeros((len(lengths), width + 1), np.int64)
-    np.add.at(marks, (np.arange(len(lengths))[:, None], np.minimum(ends, width)), 1)
-    part = np.cumsum(marks[:, :width], axis=1)
-    turned = (np.arange(width) + random.integers(0, lengths)[:, None]) % lengths[:, None]
-    mask = (np.take_along_axis(part, turned, axis=1) % 2 == 1) & (np.arange(width) < lengths[:, None])
+    # the masks of all segments one behind another; odd parts are masked
+    masked = np.repeat(np.tile([False, True], len(lengths) * most), interleaved.ravel())
+    inside = np.arange(width) < lengths[:, None]
+    turned = np.arange(width) + random.integers(0, lengths)[:, None]
+    turned -= np.where(turned < lengths[:, None], 0, lengths[:, None])
+    mask = np.zeros((len(lengths), width), dtype=bool)
+    mask[inside] = masked[(turned + (np.cumsum(lengths) - lengths)[:, None])[inside]]
     first = mask.copy()
     first[:, 1:] &= ~mask[:, :-1]
     return mask, first
@@ -53,27 +53,20 @@ def _noise_counts(lengths: np.ndarray, density: float, mean_span: float) -> tupl
 
 def _random_parts(totals: np.ndarray, parts: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Split each total (B,) into `parts` positive parts, uniformly over compositions: (B, most parts), zeros behind."""
-    width = max(int(totals.max()), 1)
+    width, most = max(int(totals.max()), 1), max(int(parts.max()), 1)
     keys = random.random((len(totals), width))
     # cut after position j (of total - 1 places) where its key is among the smallest parts - 1
     keys[np.arange(width) >= (totals - 1)[:, None]] = np.inf
-    ranks = keys.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-    cut = (ranks < (parts - 1)[:, None]) & np.isfinite(keys)
-    owner = np.zeros((len(totals), width), np.int64)
-    owner[:, 1:] = np.cumsum(cut, axis=1)[:, :-1]
-    inside = np.arange(width) < totals[:, None]
-    result = np.zeros((len(totals), max(int(parts.max()), 1)), np.int64)
-    np.add.at(result, (np.nonzero(inside)[0], owner[inside]), 1)
-    return result
+    smallest = keys.argsort(axis=1)[:, : most - 1]  # not stable, but keys of 53 bits are not equal
+    ends = np.where(np.arange(most - 1) < (parts - 1)[:, None], smallest + 1, totals[:, None])
+    return np.diff(np.sort(ends, axis=1), axis=1, prepend=0, append=totals[:, None])
 
 
 def _compact(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
     """Keep marked entries of each row in order, then eos, then padding: (B, longest + 1)."""
     counts = keep.sum(axis=1)
     result = np.full((len(values), int(counts.max()) + 1), PAD, np.int64)
-    columns = np.cumsum(keep, axis=1) - 1
-    rows = np.nonzero(keep)[0]
-    result[rows, columns[keep]] = values[keep]
+    result[np.arange(result.shape[1]) < counts[:, None]] = values[keep]
     result[np.arange(len(values)), counts] = EOS
     return result
 

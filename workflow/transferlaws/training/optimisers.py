@@ -137,8 +137,8 @@ class Optimiser:
                 parameter.data = parameter.detach().to(model.dtype)
         self.count = torch.zeros((), device=model.embedding.device)
         self.state = {name: self._fresh(name, p) for name, p in self.master.items()}
-        self.fused = None  # one kernel in place of the rule
-        if model.operations is not PLAIN and settings.name in ("adamw", "adamw-scaled"):
+        self.fused = None  # one kernel in place of the rule; it reads plain memory, which a sharded tensor has none of
+        if model.operations is not PLAIN and settings.name in ("adamw", "adamw-scaled") and not is_sharded(model.embedding):
             from transferlaws.training import kernels
 
             self.fused = kernels.adamw
