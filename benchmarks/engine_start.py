@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 def job(root: Path, output: str, environment: dict[str, str]) -> float:
     """Seconds of a whole job of four steps on a d=128 model."""
     model = {"d_model": 128, "heads": 4, "d_kv": 32, "d_ff": 352, "encoder_layers": 3, "decoder_layers": 3}
-    settings = {"max_steps": 4, "evaluations": 2, "shapes": 1, "batch": 64, "learning_rates": [1e-3, 3e-3]}
+    settings = {"max_steps": 4, "evaluations": 2, "batch": 64, "learning_rates": [1e-3, 3e-3]}
     command = [
         *[sys.executable, "-m", "transferlaws", "finetune", "--tokens", root / "tokens/aa-bb", "--vocabulary", root / "vocabulary"],
         *["--model", json.dumps(model), "--settings", json.dumps(settings), "--size", 200, "--seeds", "[1]", "--task", "cipher"],

@@ -72,9 +72,9 @@ def test_groups_show_every_position_once(ids, groups):
     form, table = pack(*ids, groups=groups)
     layout = unpack(form, torch.from_numpy(table)).inputs.layout
     x = torch.arange(1.0, len(table) * form.target.positions + 1).view(len(table), -1, 1)
-    spread = layout.spread(x)
-    assert spread.shape[1] == sum(count * width for count, width in form.target.groups)
-    back = layout.gather(spread)
+    padded = layout.groups(x)
+    assert sum(len(group[0]) for group in padded) == ids[1].shape[1]
+    back = layout.gather(torch.cat([group.flatten(1, 2) for group in padded], 1))
     for stream, total in enumerate(layout.lengths.sum(1).tolist()):
         assert torch.equal(back[stream, :total], x[stream, :total])
 

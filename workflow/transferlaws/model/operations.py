@@ -115,23 +115,20 @@ def _attention(
     queries: Tensor, layout: Layout, others: Tensor | None, other: Layout | None, positions: Tensor | None, heads: int, causal: bool
 ) -> Tensor:
     """One padded group after another."""
-    queries, keys = layout.spread(queries), layout if other is None else other
-    others = None if others is None else keys.spread(others)
-    results, row, start, key_start = [], 0, 0, 0
-    for (count, width), (_, key_width) in zip(layout.side.groups, keys.side.groups, strict=True):
-        q = queries[:, start : start + count * width].unflatten(1, (count, width))
-        biases = []
-        if others is None:
-            q, k, v = split_heads(q, 3, heads)
+    keys = other or layout
+    parts = layout.groups(queries)
+    other_parts = [None] * len(parts) if others is None else keys.groups(others)
+    results, row = [], 0
+    for part, other_part in zip(parts, other_parts, strict=True):
+        if other_part is None:
+            q, k, v = split_heads(part, 3, heads)
         else:
-            (q,) = split_heads(q, 1, heads)
-            k, v = split_heads(others[:, key_start : key_start + count * key_width].unflatten(1, (count, key_width)), 2, heads)
-        if positions is not None:
-            biases.append(positions[:, :, :width, :key_width].unsqueeze(1))
+            (q,), (k, v) = split_heads(part, 1, heads), split_heads(other_part, 2, heads)
+        biases = [] if positions is None else [positions[:, :, : q.shape[3], : k.shape[3]].unsqueeze(1)]
         if not causal:  # where padding comes after everything that is seen
-            biases.append(padding_bias(keys.lengths[:, row : row + count], key_width, q.dtype))
+            biases.append(padding_bias(keys.lengths[:, row : row + part.shape[1]], k.shape[3], q.dtype))
         results.append(attend(q, k, v, *biases).flatten(1, 2))
-        row, start, key_start = row + count, start + count * width, key_start + count * key_width
+        row += part.shape[1]
     return layout.gather(torch.cat(results, 1))
 
 

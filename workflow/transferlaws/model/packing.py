@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-GROUPS = 4  # of sequences of like length, that plain attention pads on a CPU
+GROUPS = 8  # of sequences of like length, that plain attention pads on a CPU
 
 
 class Side(NamedTuple):
@@ -42,12 +42,14 @@ class Layout(NamedTuple):
     slots: Tensor | None = None  # (R, slots): the position that a slot of the padded groups shows
     places: Tensor | None = None  # (R, N): the slot that shows a position
 
-    def spread(self, x: Tensor) -> Tensor:
-        """(R, N, C) -> (R, slots, C): the padded groups behind one another."""
-        return x if self.slots is None else _take(x, self.slots)
+    def groups(self, x: Tensor) -> list[Tensor]:
+        """(R, N, C) -> the padded groups, each (R, sequences, width, C)."""
+        slots = x if self.slots is None else _take(x, self.slots)
+        parts = slots.split([count * width for count, width in self.side.groups], 1)
+        return [part.unflatten(1, sizes) for part, sizes in zip(parts, self.side.groups, strict=True)]
 
     def gather(self, x: Tensor) -> Tensor:
-        """Back from (R, slots, C) to (R, N, C)."""
+        """Groups behind one another (R, slots, C) -> (R, N, C)."""
         return x if self.places is None else _take(x, self.places)
 
 

@@ -95,7 +95,7 @@ class Step:
             try:
                 batches, counts = self._packed(source, target), (target != 0).sum((1, 2))
                 if self.graphed is not None:
-                    return self.graphed(batches, counts, streams, rates, seed_for(seeds[0], "dropout", step))
+                    return self.graphed(batches, counts, streams, rates, seed_for(seeds[0], "dropout", step, self.world.rank))
                 loss, gradients = self._gradients(batches, counts, streams, seeds, step)
                 break
             except torch.cuda.OutOfMemoryError:

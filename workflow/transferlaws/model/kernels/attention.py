@@ -12,10 +12,11 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from transferlaws.model.kernels.tiles import LONG, TILES
 from transferlaws.model.packing import Layout
 
-TILE = 64  # most queries or keys of a tile
-ROWS_A_PROGRAM = 8  # sequences whose bias gradients one program adds up
+WIDE = 64  # the widest heads that long sequences have larger tiles for
+PROGRAMS = 2048  # that share the sequences whose bias gradients are added up
 
 
 @triton.jit
@@ -225,22 +226,16 @@ class _Shape(NamedTuple):
         """B."""
         return self.queries.starts.shape[1]
 
-    @property
-    def tiles(self) -> tuple[int, int]:
-        """Rows and columns of tiles of the longest sequence."""
-        constants = self.constants()
-        return triton.cdiv(self.queries.side.width, constants["BM"]), triton.cdiv(self.keys.side.width, constants["BN"])
-
-    def constants(self) -> dict[str, int | bool]:
-        """Compile-time arguments."""
-        tiles = {"BM": self._tile(self.queries), "BN": self._tile(self.keys)}
+    def plan(self, kernel: str) -> tuple[int, int, dict[str, int | bool]]:
+        """Tiles of the longest sequence along queries and along keys, and the compile-time arguments of a kernel."""
+        widths = self.queries.side.width, self.keys.side.width
+        # wider heads would not fit beside one another in the tiles of long sequences
+        most = TILES[kernel][max(widths) >= LONG and self.width <= WIDE]
+        sizes = [min(max(triton.next_power_of_2(width), 16), size) for width, size in zip(widths, most[:2], strict=True)]
         padded = max(triton.next_power_of_2(self.width), 16)
-        named = {"BIASED": self.biased, "CAUSAL": self.causal, "WIDTH": self.width, "W": padded}
-        return {**named, **tiles, "num_warps": 4, "num_stages": 2}
-
-    @staticmethod
-    def _tile(layout: Layout) -> int:
-        return min(max(triton.next_power_of_2(layout.side.width), 16), TILE)
+        named = {"BIASED": self.biased, "CAUSAL": self.causal, "WIDTH": self.width, "W": padded, "BM": sizes[0], "BN": sizes[1]}
+        constants = {**named, "num_warps": most.warps, "num_stages": most.stages}
+        return triton.cdiv(widths[0], sizes[0]), triton.cdiv(widths[1], sizes[1]), constants
 
 
 class Attention(torch.autograd.Function):
@@ -252,8 +247,9 @@ class Attention(torch.autograd.Function):
         q, k, v = _parts(queries, others)
         out = _empty(shape.queries, q.shape, q)
         lse = torch.empty(len(q), shape.heads, q.shape[1], dtype=torch.float32, device=q.device)
-        grid = (len(q) * shape.sequences * shape.heads, shape.tiles[0])
-        _forward[grid](q, k, v, q if bias is None else bias, *shape.tables(), out, lse, *shape.sizes(q, k), **shape.constants())
+        row_tiles, _, constants = shape.plan("forward")
+        inputs = (q, k, v, q if bias is None else bias, *shape.tables())
+        _forward[(len(q) * shape.sequences * shape.heads, row_tiles)](*inputs, out, lse, *shape.sizes(q, k), **constants)
         context.save_for_backward(queries, others, bias, out, lse)
         context.shape = shape
         return out
@@ -268,16 +264,20 @@ class Attention(torch.autograd.Function):
         d_others = None if others is None else _empty(shape.keys, others.shape, others)
         (q, k, v), (d_q, d_k, d_v) = _parts(queries, others), _parts(d_queries, d_others)
         delta = torch.empty_like(lse)
-        common = (q, k, v, q if bias is None else bias, *shape.tables())
-        sizes, constants, many = shape.sizes(q, k), shape.constants(), len(q) * shape.sequences * shape.heads
-        _backward_queries[(many, shape.tiles[0])](*common, out, lse, d_out, delta, d_q, *sizes, **constants)
-        _backward_keys[(many, shape.tiles[1])](*common, lse, d_out, delta, d_k, d_v, *sizes, **constants)
+        inputs = (q, k, v, q if bias is None else bias, *shape.tables())
+        sizes, many = shape.sizes(q, k), len(q) * shape.sequences * shape.heads
+        row_tiles, _, constants = shape.plan("backward_queries")
+        _backward_queries[(many, row_tiles)](*inputs, out, lse, d_out, delta, d_q, *sizes, **constants)
+        _, column_tiles, constants = shape.plan("backward_keys")
+        _backward_keys[(many, column_tiles)](*inputs, lse, d_out, delta, d_k, d_v, *sizes, **constants)
         d_bias = None
         if bias is not None:
-            chunks = triton.cdiv(shape.sequences, ROWS_A_PROGRAM)
+            row_tiles, column_tiles, constants = shape.plan("backward_bias")
+            tables = len(q) * shape.heads
+            chunks = max(min(PROGRAMS // (tables * row_tiles * column_tiles), shape.sequences), 1)
             parts = torch.empty(len(q), shape.heads, chunks, *bias.shape[2:], dtype=torch.float32, device=q.device)
-            grid = (len(q) * shape.heads * chunks, *shape.tiles)
-            _backward_bias[grid](*common, lse, d_out, delta, parts, *sizes, chunks, **constants)
+            grid = (tables * chunks, row_tiles, column_tiles)
+            _backward_bias[grid](*inputs, lse, d_out, delta, parts, *sizes, chunks, **constants)
             d_bias = parts.sum(2).to(bias.dtype)
         return d_queries, d_others, d_bias, None
 
