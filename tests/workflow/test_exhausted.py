@@ -26,8 +26,10 @@ def test_a_shorter_ladder_goes_through_the_whole_workflow(finished_tiny, tmp_pat
     for mixture, rungs in ladder.items():
         trajectory = json.loads(results(f"pretrain/nano/{mixture}/seed_1/trajectory.json")[0].read_text())
         assert [rung["pretraining_tokens"] for rung in trajectory["rungs"]] == rungs
-        assert [(rung["pretraining_tokens"], rung["corpus"]) for rung in trajectory["left_out"]] == [(8000, "fr")][: len(rungs) == 3]
-    assert "its ladder ends at 4,000, because corpus fr" in results("logs/pretrain/nano/fr/1.log")[0].read_text()
+        assert [(rung["pretraining_tokens"], rung["corpus"]) for rung in trajectory["left_out"]] == [(8000, "fr")][
+            : len(rungs) == 3
+        ]
+    assert "its ladder ends at 4,000, because corpus fr" in results("logs/pretrain/nano/fr/seed_1.log")[0].read_text()
 
     short, whole = map(pd.read_csv, results("measurements.csv"))
     left_out = (whole.mixture == "fr") & (whole.pretraining_tokens == 8000)
@@ -36,7 +38,12 @@ def test_a_shorter_ladder_goes_through_the_whole_workflow(finished_tiny, tmp_pat
         held = []
         for path in results(f"laws/{law}.json"):
             fits = {fit["group"]["mixture"]: fit for fit in json.loads(path.read_text())["fits"]}
-            held.append({name: [(p["seed"], p["pretraining_tokens"], p["value"]) for p in fit["points"] if p["role"] == "held-out"] for name, fit in fits.items()})
+            held.append(
+                {
+                    name: [(p["seed"], p["pretraining_tokens"], p["value"]) for p in fit["points"] if p["role"] == "held-out"]
+                    for name, fit in fits.items()
+                }
+            )
             assert held[-1]["en+de"] == held[0]["en+de"]
         assert held[1]["fr"] != held[0]["fr"]
     assert "these end earlier: fr at 4k" in results("summary.html")[0].read_text()
