@@ -41,8 +41,8 @@ def test_without_max_epochs_text_repeats():
 
 
 @pytest.mark.parametrize("most", [0.5, 1, 2.5])
-def test_a_ladder_that_needs_more_passes_is_refused_by_default_and_the_largest_rung_that_fits_is_named(most):
-    message = rf"mixture mix, corpus a: a rung of 1,000,000 tokens .*\.max_epochs is {most:g}\. .* text for is ([\d,]+): .*exhausted"
+def test_a_ladder_that_needs_more_passes_is_refused_and_the_largest_rung_that_fits_is_named(most):
+    message = rf"mix, corpus a: a rung of 1,000,000 tokens .*\.max_epochs is {most:g}\. .* text for is ([\d,]+): .*exhausted"
     with pytest.raises(UserError, match=message) as error:
         within([10, 10**6], max_epochs=most)
     fits = int(re.search(r"text for is ([\d,]+)", str(error.value))[1].replace(",", ""))

@@ -32,7 +32,7 @@ def local_model(place: str) -> Path | None:
 
 
 def taken_over_size(processor: Processor, sentinels: int) -> tuple[int, int]:
-    """Ids in all and sentinels of a vocabulary made from an existing model: its own sentinels or, where it has none, `sentinels`."""
+    """Ids in all, and sentinels, of a vocabulary made from an existing model: its own, or `sentinels` where it has none."""
     sentinels = getattr(processor, "own_sentinels", 0) or sentinels
     return -(-(processor.get_piece_size() + sentinels) // 64) * 64, sentinels
 

@@ -12,7 +12,7 @@ logger = logging.getLogger("transferlaws")
 def within_text(
     ladder: list[int], stream: MixtureStream, settings: PretrainingSettings, mixture: str
 ) -> tuple[list[int], list[dict]]:
-    """The rungs of `ladder` (text tokens, increasing) that take at most `max_epochs` passes over each corpus, and those that do not.
+    """Rungs of `ladder` (text tokens, increasing) that take at most `max_epochs` passes over each corpus, and those that take more.
 
     Of a rung left out: `{"pretraining_tokens", "corpus": the one that runs out first, "epochs": passes that the rung takes over
     it}`. Both depend on the text and the weights alone, so all models and seeds of a mixture have the same rungs. A `UserError`
@@ -37,8 +37,8 @@ def within_text(
         )
     if left_out:
         logger.warning(
-            "mixture %s: its ladder ends at %s, because corpus %s (%s tokens, weight %g, pretraining.max_epochs %g) runs out at %s. "
-            "Left out: %s.",
+            "mixture %s: its ladder ends at %s, because corpus %s (%s tokens, weight %g; pretraining.max_epochs is %g) "
+            "runs out at %s. Left out: %s.",
             *(mixture, f"{kept[-1]:,}", corpus, f"{total:,}", weight, settings.max_epochs, f"{int(available):,}"),
             ", ".join(f"{rung['pretraining_tokens']:,}" for rung in left_out),
         )
