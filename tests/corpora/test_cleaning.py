@@ -32,6 +32,7 @@ def clean_pair(source: str, target: str, languages: tuple[str, str] = ("en", "de
         ({"control_characters": True}, "a\u202eb\u0000c\u00add", "abcd", "control_characters"),
         ({"control_characters": True}, "a\r\nb\rc", "a\nb\nc", "control_characters"),
         ({"markup": True}, "a <b class='x'>bold</b> &amp; <br/>word", "a  bold  &  word", "markup"),
+        ({"markup": True}, '<!DOCTYPE html PUBLIC "x"><p>5 <! 6</p>', "  5 <! 6 ", "markup"),
         (
             {"accelerators": True},
             "&File and _Save E&xit but AT & T, snake_case_name, R && D",

@@ -129,6 +129,15 @@ def test_no_more_is_said_than_is_known(tmp_path):
     assert "1 of 32 runs diverged" in page(tmp_path, simulated_study.write(tmp_path, diverged, ())[0]).text
 
 
+def test_a_mixture_whose_ladder_is_shorter_is_not_compared_in_silence(tmp_path):
+    table = simulated_study.measurements()
+    assert "Not every mixture" not in page(tmp_path, simulated_study.write(tmp_path, table, ())[0]).text
+    short = table[(table["mixture"] != "en") | (table["pretraining_tokens"] <= 4_000_000)]
+    text = page(tmp_path, simulated_study.write(tmp_path, short, ())[0]).text
+    assert "Not every mixture goes as far as 16M pretraining tokens; these end earlier: en at 4M." in text
+    assert "Against the next, en (after 4M), that is" in text
+
+
 def test_a_minimal_table_made_elsewhere_has_a_page(tmp_path):
     columns = ["task", "model", "mixture", "seed", "pretraining_tokens", "finetuning_size", "finetuning_unit", "bleu"]
     table = simulated_study.measurements()[columns]

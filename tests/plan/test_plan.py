@@ -5,9 +5,11 @@ import json
 from types import SimpleNamespace
 
 import pytest
+import tokenizers
 
 from tiny import REPOSITORY, config
 from transferlaws.cli import main
+from transferlaws.errors import UserError
 from transferlaws.plan.costs import Costs
 from transferlaws.plan.stage import read
 from transferlaws.study import Curve, Plan
@@ -65,6 +67,20 @@ def test_a_corpus_must_hold_what_the_greediest_mixture_reads(tmp_path):
     costs = tiny(tmp_path)
     assert costs.corpus_tokens("en") == 4000  # half of 8,000
     assert costs.corpus_tokens("fr") == 8000
+
+
+def test_a_tokenizer_taken_over_counts_with_its_own_size(tmp_path):
+    ids = {token: i for i, token in enumerate(["<pad>", "</s>", *(f"word{i}" for i in range(998)), "<extra_id_0>", "<extra_id_1>"])}
+    tokenizers.Tokenizer(tokenizers.models.WordLevel(ids)).save(str(tmp_path / "tokenizer.json"))
+    trained = tiny(tmp_path, vocabulary={"size": 1024})
+    for model in (tmp_path, tmp_path / "tokenizer.json"):
+        taken = tiny(tmp_path, vocabulary={"size": 384, "model": str(model)})
+        assert taken.vocabulary == 1024  # 1,002 ids, up to a multiple of 64
+        assert taken.pretrain("nano") == trained.pretrain("nano")
+    assert tiny(tmp_path, vocabulary={"size": 384, "model": "someone/tokenizer@abc"}).vocabulary == 384
+    (tmp_path / "tokenizer.json").write_text("{")
+    with pytest.raises(UserError, match=r"tokenizer\.json: no readable tokenizer\.json"):
+        tiny(tmp_path, vocabulary={"model": str(tmp_path)})
 
 
 def test_memory_and_time_grow_with_every_attempt(tmp_path):

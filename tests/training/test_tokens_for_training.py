@@ -1,7 +1,6 @@
 """Objectives and batches: what a step is trained on."""
 
 import hashlib
-import re
 
 import numpy as np
 import pytest
@@ -93,20 +92,6 @@ def test_mixture_shares_follow_the_weights_and_every_text_is_passed_once_an_epoc
     _, counts = np.unique(seen[seen < 1000], return_counts=True)
     assert len(counts) == 65
     assert counts.max() - counts.min() <= 3  # queued segments are the only difference
-
-
-@pytest.mark.parametrize("most", [0.5, 1, 2.5])
-def test_a_ladder_that_needs_more_passes_than_allowed_names_the_largest_rung_that_fits(most):
-    mixture = stream()
-    with pytest.raises(UserError, match=r"corpus a: .*The largest rung that there is text for is ([\d,]+):") as error:
-        mixture.check_epochs(10**6, most)
-    fits = int(re.search(r"text for is ([\d,]+)", str(error.value))[1].replace(",", ""))
-    mixture.check_epochs(fits, most)
-    with pytest.raises(UserError, match=rf"max_epochs is {most:g}\."):
-        mixture.check_epochs(fits + 2, most)
-    while sum(mixture.drawn.values()) < fits:
-        mixture.next()
-    assert mixture.epochs()["a"] == pytest.approx(most, abs=0.3)  # a segment is 0.23 of a pass
 
 
 def test_stream_restores_its_place():

@@ -17,11 +17,11 @@ config = overlay(
 
 try:
     plan = Plan(config)
+    costs = Costs(plan)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 environment.hand_over(plan.resolved(), plan.study.store)
 
-costs = Costs(plan)
 if workflow.is_main_process:
     records.restore(plan.root)
 

@@ -133,7 +133,9 @@ def _sentences(means: Measured, mixtures: list[str], size: float) -> list[str]:
     if len(order) > 1:
         lead = means.gain(means.last(best, size), means.last(order[1], size))
         sure = "a lead beyond noise" if lead.low > 0 else "not a lead beyond noise: the two cannot be told apart"
-        sentences[0] += f" Against the next, {order[1]}, that is {_phrase(lead, means.metric)}, {sure}."
+        second = style.short_number(means.last(order[1], size)[2])
+        after = "" if second == tokens else f" (after {second})"
+        sentences[0] += f" Against the next, {order[1]}{after}, that is {_phrase(lead, means.metric)}, {sure}."
     harmful = [f"{m} ({_phrase(gains[m], means.metric)})" for m in order if gains[m].high < 0]
     if harmful:
         sentences[0] += f" Worse than training from scratch: {', '.join(harmful)}."

@@ -89,6 +89,13 @@ def remarks(table: pd.DataFrame) -> list[str]:
         "A law that is rejected, or could not be fitted, predicts nothing. Where parameters are not identified the points do not "
         "fix them, though predictions near the points may still be good.",
     ]
+    ends = table[table["pretraining_tokens"] > 0].groupby("mixture")["pretraining_tokens"].max()
+    shorter = [f"{mixture} at {style.short_number(end)}" for mixture, end in ends.items() if end < ends.max()]
+    if shorter:
+        texts.append(
+            f"Not every mixture goes as far as {style.short_number(ends.max())} pretraining tokens; these end earlier: "
+            f"{', '.join(shorter)}. Their last rungs are compared with more pretraining than they had."
+        )
     diverged = int((table["status"] == "diverged").sum()) if "status" in table else 0
     if diverged:
         texts.append(f"{diverged} of {len(table)} runs diverged at every learning rate; they are left out of means and figures.")

@@ -1,4 +1,4 @@
-"""What a study costs, from its config alone: operations, hours, disk, memory, text.
+"""What a study costs, from its config (and the size of a tokenizer that it takes over): operations, hours, disk, memory, text.
 
 What the config does not tell is assumed (the constants below), and nothing stops early. Neither torch nor data is imported, because
 the workflow asks for every job's memory and time limit here.
@@ -11,6 +11,7 @@ import numpy as np
 
 from transferlaws.config import SCRATCH
 from transferlaws.study import Curve, Plan
+from transferlaws.tokens.settings import VocabularySettings
 
 BYTES_PER_TOKEN = 4.0  # of text, UTF-8; between 3 (small vocabularies) and 5 (large ones, English)
 SENTENCE_TOKENS = 32  # of one side of a pair as batched, padding included: general sentences; longer where `length` is what counts
@@ -50,12 +51,26 @@ class Cost(NamedTuple):
     device_bytes: float = 0.0  # on the device at once, without activations
 
 
+def vocabulary_size(settings: VocabularySettings) -> int:
+    """Ids of the study's vocabulary: of the tokenizer taken over where its file is on this machine, else `vocabulary.size`."""
+    if not settings.model:
+        return settings.size
+    try:  # only here: Snakemake may run beside the jobs' environment and lack them
+        from transferlaws.tokens.vocabulary import local_model, open_processor, taken_over_size
+    except ImportError:
+        return settings.size
+    path = local_model(settings.model)
+    if path is None:  # on the hub: nothing is downloaded for a plan
+        return settings.size
+    return taken_over_size(open_processor(path, settings.pad_token, settings.eos_token), settings.sentinels)[0]
+
+
 class Costs:
     """The cost of every job of a study."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.study = plan, plan.study
-        self.vocabulary = self.study.vocabulary.size
+        self.vocabulary = vocabulary_size(self.study.vocabulary)
         self.rungs = len(self.study.pretraining.ladder)
         self.seeds = len(self.study.pretraining.seeds)
 

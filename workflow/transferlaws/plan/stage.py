@@ -1,4 +1,4 @@
-"""`transferlaws plan`: what a study costs, before anything is submitted. Reads the config alone."""
+"""`transferlaws plan`: what a study costs, before anything is submitted. Reads no text."""
 
 import argparse
 import csv

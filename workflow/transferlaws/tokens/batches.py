@@ -176,17 +176,11 @@ class MixtureStream:
         """Passes over each corpus so far, queued segments included."""
         return {name: self.drawn[name] / self.segments[name].total for name in self.weights}
 
-    def check_epochs(self, tokens: int, most: float) -> None:
-        """A `UserError` unless `tokens` text tokens can be drawn in at most `most` passes over each corpus."""
-        available = {name: most * self.segments[name].total / weight for name, weight in self.weights.items()}
-        name = min(available, key=available.get)
-        if tokens > available[name]:
-            passes = tokens * self.weights[name] / self.segments[name].total
-            raise UserError(
-                f"corpus {name}: a rung of {tokens:,} tokens at weight {self.weights[name]:g} takes {passes:.3g} passes over its "
-                f"{self.segments[name].total:,}; pretraining.max_epochs is {most:g}. The largest rung that there is text for is "
-                f"{int(available[name]):,}: shorten the ladder, add text, lower the weight or allow more passes."
-            )
+    def available(self, most: float) -> tuple[float, str]:
+        """The text tokens that can be drawn in at most `most` passes over each corpus, and the corpus that then runs out."""
+        tokens = {name: most * self.segments[name].total / weight for name, weight in self.weights.items()}
+        name = min(tokens, key=tokens.get)
+        return tokens[name], name
 
     def unique_tokens(self) -> int:
         """Different text tokens seen so far (by place, not by value)."""

@@ -22,7 +22,7 @@ class VocabularySettings(BaseModel):
         "",
         description="An existing tokenizer to use instead: a sentencepiece model (.model) or a Hugging Face tokenizer.json, a "
         "folder that has one, or owner/name@commit on the Hugging Face hub. Its size then counts; `size` serves the plan of costs "
-        "alone.",
+        "alone, of a tokenizer on the hub.",
     )
     pad_token: str = Field("<pad>", min_length=1, description="Token of a tokenizer.json that pads; its id becomes 0.")
     eos_token: str = Field("</s>", min_length=1, description="Token of a tokenizer.json that ends a text; its id becomes 1.")

@@ -26,6 +26,17 @@ def open_processor(path: Path, pad_token: str, eos_token: str) -> Processor:
         raise UserError(f"{path}: no readable sentencepiece model ({error}).") from None
 
 
+def local_model(place: str) -> Path | None:
+    """The tokenizer's file on this machine: `place` itself, or in the folder `place`; None where there is neither."""
+    return next((path for path in map(Path, (place, *(f"{place}/{name}" for name in FILES))) if path.is_file()), None)
+
+
+def taken_over_size(processor: Processor, sentinels: int) -> tuple[int, int]:
+    """Ids in all, and sentinels, of a vocabulary made from an existing model: its own, or `sentinels` where it has none."""
+    sentinels = getattr(processor, "own_sentinels", 0) or sentinels
+    return -(-(processor.get_piece_size() + sentinels) // 64) * 64, sentinels
+
+
 class Vocabulary:
     """A subword model and `sentinels` extra ids at the top of the range.
 

@@ -22,7 +22,16 @@ from transferlaws.hub import local_or_hub
 from transferlaws.progress import Progress
 from transferlaws.tokens.settings import VocabularySettings
 from transferlaws.tokens.texts import TextFolder
-from transferlaws.tokens.vocabulary import FILES, HUGGING_FACE, MANIFEST, SENTENCEPIECE, Vocabulary, open_processor
+from transferlaws.tokens.vocabulary import (
+    FILES,
+    HUGGING_FACE,
+    MANIFEST,
+    SENTENCEPIECE,
+    Vocabulary,
+    local_model,
+    open_processor,
+    taken_over_size,
+)
 
 FERTILITY_TEXTS = 2000  # texts of each corpus that fertility is measured on
 LONGEST = 1000  # characters of a training sentence: sentencepiece's time grows faster than its length
@@ -150,22 +159,21 @@ def _take_over(settings: VocabularySettings, output: Path) -> dict:
     file = HUGGING_FACE if path.suffix == ".json" else SENTENCEPIECE
     roles = {"pad_token": settings.pad_token, "eos_token": settings.eos_token} if file == HUGGING_FACE else {}
     processor = open_processor(path, settings.pad_token, settings.eos_token)
-    sentinels = getattr(processor, "own_sentinels", 0) or settings.sentinels
+    size, sentinels = taken_over_size(processor, settings.sentinels)
     with atomic(output / file) as temporary:
         shutil.copyfile(path, temporary)
-    size = -(-(processor.get_piece_size() + sentinels) // 64) * 64
     return {"size": size, "sentinels": sentinels, "file": file, "sha256": sha256(output / file), **roles}
 
 
 def _existing(place: str) -> Path:
     """The model's file: `place` itself, or in the folder or the snapshot that it names."""
-    if Path(place).is_file():
-        return Path(place)
-    folder = local_or_hub(place, "vocabulary.model", [*FILES])
-    for name in FILES:
-        if (folder / name).is_file():
-            return folder / name
-    raise UserError(f"vocabulary.model {place}: neither {' nor '.join(FILES)} in {folder}. Name the file itself.")
+    found = local_model(place)
+    if found is None:
+        folder = local_or_hub(place, "vocabulary.model", [*FILES])
+        found = local_model(str(folder))
+        if found is None:
+            raise UserError(f"vocabulary.model {place}: neither {' nor '.join(FILES)} in {folder}. Name the file itself.")
+    return found
 
 
 def _fertility(vocabulary: Vocabulary, texts: Iterator[str]) -> float:

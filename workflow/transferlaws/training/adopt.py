@@ -49,6 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
             "seed": arguments.seed,
             "corpora": {},
             "rungs": rungs,
+            "left_out": [],
             "settings": None,
             "parameters_total": shape.parameters_total(vocabulary.size),
             "parameters_non_embedding": shape.parameters_non_embedding,

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Optimiser = Literal["adamw-scaled", "adamw", "adafactor", "muon"]
 
@@ -58,14 +58,24 @@ class PretrainingSettings(BaseModel):
     max_epochs: float | None = Field(
         None,
         gt=0,
-        description="Most passes over any corpus: a ladder that needs more is refused before it is trained. Left out: text repeats "
-        "and the table counts its epochs.",
+        description="Most passes over any corpus. Left out: text repeats without end and the table counts its epochs.",
+    )
+    exhausted: Literal["fail", "stop"] = Field(
+        "fail",
+        description="What becomes of rungs that take more passes over a corpus than max_epochs. fail: the ladder is refused before "
+        "it is trained; stop: they are left out, for that mixture alone, and the log and trajectory.json say so.",
     )
     validation_tokens: int = Field(8192, ge=1, description="Text tokens of each corpus's validation split for the upstream loss.")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="Type of computation (parameters stay fp32); auto: bf16 on a GPU, fp32 on a CPU."
     )
     state_seconds: float = Field(60, gt=0, description="Seconds between saves of the resumable state.")
+
+    @model_validator(mode="after")
+    def _limited(self) -> "PretrainingSettings":
+        if self.exhausted == "stop" and self.max_epochs is None:
+            raise ValueError("exhausted is stop, but no text runs out without max_epochs: give it, 1 for no repetition")
+        return self
 
     @property
     def anneal_share(self) -> float:

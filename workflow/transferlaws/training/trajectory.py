@@ -20,6 +20,7 @@ from transferlaws.tokens.objectives import Example, corrupt
 from transferlaws.tokens.shards import TokenCorpus
 from transferlaws.tokens.vocabulary import Vocabulary
 from transferlaws.training.distributed import World, fill, shard, whole
+from transferlaws.training.ladder import within_text
 from transferlaws.training.log import Log, Utilisation, write_lines
 from transferlaws.training.optimisers import Optimiser
 from transferlaws.training.schedules import decay_factor, trunk_factor
@@ -34,7 +35,7 @@ class Trajectory:
     """One pretraining run and its resumable state."""
 
     def __init__(self, arguments: argparse.Namespace, ladder: list[int]) -> None:
-        self.arguments, self.ladder = arguments, ladder
+        self.arguments = arguments
         self.settings = PretrainingSettings.model_validate_json(arguments.settings)
         self.shape = ModelSettings.model_validate_json(arguments.model)
         self.vocabulary = Vocabulary.load(arguments.vocabulary)
@@ -58,8 +59,7 @@ class Trajectory:
             seed=arguments.seed,
             shapes=self.settings.shapes,
         )
-        if self.settings.max_epochs is not None:
-            self.stream.check_epochs(ladder[-1], self.settings.max_epochs)
+        self.ladder, self.left_out = within_text(ladder, self.stream, self.settings, arguments.name_mixture)
         self.validation = validation_batches(
             {name: corpus.split("valid") for name, corpus in corpora.items()},
             length=self.settings.length,
@@ -88,7 +88,7 @@ class Trajectory:
             tokens=depends,
             weights=self.weights,
             model=self.shape.model_dump(),
-            settings=self.settings.model_dump(exclude={"state_seconds", "sharded"}),
+            settings=self.settings.model_dump(exclude={"state_seconds", "sharded", "max_epochs", "exhausted"}),
             seed=arguments.seed,
             code=arguments.code,
         )
@@ -280,6 +280,7 @@ class Trajectory:
                 "seed": self.arguments.seed,
                 "corpora": self.weights,
                 "rungs": sorted(rungs, key=lambda rung: rung["pretraining_tokens"]),
+                "left_out": self.left_out,
                 "settings": self.settings.model_dump(),
                 "parameters_total": self.shape.parameters_total(self.vocabulary.size),
                 "parameters_non_embedding": self.shape.parameters_non_embedding,
