@@ -18,6 +18,7 @@ from record import ROOT
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from transferlaws.model.kernels import attention, tiles
+from transferlaws.model.operations import Positions
 from transferlaws.model.packing import pack, unpack
 
 SHORT = [
@@ -36,7 +37,7 @@ PROCESSES = 14  # that compile
 
 
 def case(long: bool):
-    """Layout, packed queries, bias and heads."""
+    """Layout, packed queries, positions and heads."""
     random = np.random.default_rng(0)
     replicas, sequences, width, heads, head = (1, 16, 512, 16, 64) if long else (8, 64, 64, 4, 32)
     lengths = np.full(sequences, width) if long else np.clip(random.lognormal(2.3, 0.6, sequences).astype(int) + 2, 2, width)
@@ -48,22 +49,22 @@ def case(long: bool):
         .mul_(0.3)
         .requires_grad_()
     )
-    bias = torch.randn(replicas, heads, form.target.width, form.target.width, device="cuda", dtype=torch.bfloat16).requires_grad_()
-    return layout, q, bias, heads
+    table = torch.randn(replicas, heads, 2 * form.target.width - 1, device="cuda", dtype=torch.bfloat16).requires_grad_()
+    return layout, q, Positions(table, 128), heads
 
 
 def microseconds(kernel: str, long: bool, tile: tiles.Tile, made: tuple, calls: int = 20) -> float:
     """Time of one kernel with this tile; infinite if it cannot run."""
-    layout, q, bias, heads = made
+    layout, q, positions, heads = made
     short, other = tiles.TILES[kernel]
     tiles.TILES[kernel] = (short, tile) if long else (tile, other)
     name = f"_{kernel}"
     try:
 
         def call() -> None:
-            out = attention.attention(q, layout, None, None, bias, heads, False)
+            out = attention.attention(q, layout, None, None, positions, heads, False)
             if kernel != "forward":
-                torch.autograd.grad(out.sum(), [q, bias])
+                torch.autograd.grad(out.sum(), [q, positions.table])
 
         call()
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as found:

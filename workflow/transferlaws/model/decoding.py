@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from transferlaws.model.operations import PLAIN, attend, linear, no_dropout, padding_bias, rms_norm, split_heads
+from transferlaws.model.operations import PLAIN, attend, bias_matrix, linear, no_dropout, padding_bias, rms_norm, split_heads
 from transferlaws.model.packing import dense
 from transferlaws.model.transformer import Transformer, feed_forward
 
@@ -27,7 +27,7 @@ class Cache:
         self.cross = [split_heads(linear(encoded, layer.cross_kv), 2, settings.heads) for layer in self.layers]
         self.source_bias = padding_bias(packed.layout.lengths, source.shape[2], model.dtype)
         # (R, 1, H, length, length): row t is the bias of a query at position t
-        self.bias = model.decoder.positions(length, model.dtype).unsqueeze(1)
+        self.bias = bias_matrix(model.decoder.positions(length, model.dtype), causal=True).unsqueeze(1)
 
     def reorder(self, rows: Tensor, length: int) -> None:
         """Row b continues what row `rows[r, b]` (R, B) of the same replica held in the first `length` positions."""

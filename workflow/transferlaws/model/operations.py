@@ -15,13 +15,21 @@ EPSILON = 1e-6  # of RMSNorm, as in T5
 Dropping = Callable[[Tensor], Tensor]
 
 
+class Positions(NamedTuple):
+    """The learned bias of a stack by offset, key - query."""
+
+    table: Tensor  # (R, H, 2 × width - 1): offset + width - 1
+    reach: int  # offsets at least so far share one entry, to either side
+
+
 class Operations(NamedTuple):
     """One form of the layers' operations."""
 
     norm: Callable  # x (R, ..., D), weight (R, D) -> x for the residual stream, and its RMSNorm
     gated_gelu: Callable  # gate and value (..., 2F) -> (..., F)
-    # (R, N, 3HK), its layout | (R, N, HK), its layout, (R, M, 2HK), their layout; positions | None; H; causal -> (R, N, HK)
+    # (R, N, 3HK), its layout | (R, N, HK), its layout, (R, M, 2HK), their layout; what `bias` made | None; H; causal -> (R, N, HK)
     attention: Callable
+    bias: Callable  # Positions, causal -> what `attention` takes, the same in all layers
     row_gradient: Callable | None  # see loss.py; None: what suits the device
     pads: bool  # whether attention wants padded groups in its layouts
 
@@ -83,28 +91,39 @@ def relative_buckets(offset: Tensor, settings: ModelSettings, *, bidirectional: 
     return bucket + torch.where(distance < exact, distance, far.clamp(max=buckets - 1))
 
 
+def diagonal_sums(x: Tensor) -> Tensor:
+    """(..., n, n) -> (..., 2 × n - 1): entry column - row + n - 1 holds the sum of that diagonal."""
+    n = x.shape[-1]
+    # with n zeros behind each row, a row one place shorter than it is stored shifts each next one by a place
+    padded = functional.pad(x.flip(-2), (0, n)).flatten(-2)
+    return padded[..., : n * (2 * n - 1)].unflatten(-1, (n, 2 * n - 1)).sum(-2)
+
+
 class Diagonals(torch.autograd.Function):
     """See `diagonals`."""
 
     @staticmethod
     def forward(context, table: Tensor) -> Tensor:
         """A copy of shifted windows."""
-        length = (table.shape[-1] + 1) // 2
-        return table.unfold(-1, length, 1).flip(-2).contiguous()
+        return table.unfold(-1, (table.shape[-1] + 1) // 2, 1).flip(-2).contiguous()
 
     @staticmethod
     def backward(context, gradient: Tensor) -> Tensor:
-        """Sums along the diagonals, in fp32."""
-        rows, columns = gradient.shape[-2:]
-        # with `rows` zeros behind each row, a row one place shorter than it is stored shifts each next one by a place
-        padded = functional.pad(gradient.float().flip(-2), (0, rows)).flatten(-2)
-        shifted = padded[..., : rows * (rows + columns - 1)].unflatten(-1, (rows, rows + columns - 1))
-        return shifted.sum(-2).to(gradient.dtype)
+        """Sums in fp32."""
+        return diagonal_sums(gradient.float()).to(gradient.dtype)
 
 
 def diagonals(table: Tensor) -> Tensor:
-    """Values by offset (..., 2 × length - 1) -> (..., length, length): entry (t, s) is that of offset s - t."""
+    """Values by offset (..., 2 × n - 1) -> (..., n, n): entry (t, s) is that of offset s - t."""
     return Diagonals.apply(table)
+
+
+def bias_matrix(positions: Positions, causal: bool) -> Tensor:
+    """(R, H, width, width): rows are queries; minus infinity above the diagonal if `causal`."""
+    matrix = diagonals(positions.table)
+    if not causal:
+        return matrix
+    return matrix.masked_fill(torch.ones(matrix.shape[-2:], dtype=torch.bool, device=matrix.device).triu(1), float("-inf"))
 
 
 def _norm(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,7 +131,7 @@ def _norm(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _attention(
-    queries: Tensor, layout: Layout, others: Tensor | None, other: Layout | None, positions: Tensor | None, heads: int, causal: bool
+    queries: Tensor, layout: Layout, others: Tensor | None, other: Layout | None, matrix: Tensor | None, heads: int, causal: bool
 ) -> Tensor:
     """One padded group after another."""
     keys = other or layout
@@ -124,7 +143,7 @@ def _attention(
             q, k, v = split_heads(part, 3, heads)
         else:
             (q,), (k, v) = split_heads(part, 1, heads), split_heads(other_part, 2, heads)
-        biases = [] if positions is None else [positions[:, :, : q.shape[3], : k.shape[3]].unsqueeze(1)]
+        biases = [] if matrix is None else [matrix[:, :, : q.shape[3], : k.shape[3]].unsqueeze(1)]
         if not causal:  # where padding comes after everything that is seen
             biases.append(padding_bias(keys.lengths[:, row : row + part.shape[1]], k.shape[3], q.dtype))
         results.append(attend(q, k, v, *biases).flatten(1, 2))
@@ -138,11 +157,11 @@ def padding_bias(lengths: Tensor, width: int, dtype: torch.dtype) -> Tensor:
     return torch.zeros(hidden.shape, dtype=dtype, device=lengths.device).masked_fill(hidden, float("-inf"))[:, :, None, None, :]
 
 
-PLAIN = Operations(_norm, gated_gelu, _attention, None, True)
+PLAIN = Operations(_norm, gated_gelu, _attention, bias_matrix, None, True)
 
 
 def fused() -> Operations:
     """The Triton forms."""
     from transferlaws.model.kernels import attention, rows
 
-    return Operations(rows.norm, rows.gated_gelu, attention.attention, rows.row_gradient, False)
+    return Operations(rows.norm, rows.gated_gelu, attention.attention, lambda positions, _: positions, rows.row_gradient, False)

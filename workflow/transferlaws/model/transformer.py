@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from transferlaws.model.operations import PLAIN, Dropping, Operations, diagonals, linear, no_dropout, relative_buckets
+from transferlaws.model.operations import PLAIN, Dropping, Operations, Positions, linear, no_dropout, relative_buckets
 from transferlaws.model.packing import Layout, Packed
 from transferlaws.model.settings import ModelSettings
 from transferlaws.seeding import seed_for
@@ -39,11 +39,11 @@ class Layer(NamedTuple):
 
 
 def encoder_layer(
-    x: Tensor, layer: Layer, positions: Tensor, layout: Layout, do: Operations, heads: int, dropout: Dropping
+    x: Tensor, layer: Layer, bias: Tensor | Positions, layout: Layout, do: Operations, heads: int, dropout: Dropping
 ) -> Tensor:
-    """One layer on x (R, N, D); positions (R, H, width, width)."""
+    """One layer on x (R, N, D); the bias as `do` made it."""
     x, normed = do.norm(x, layer.self_norm)
-    mixed = do.attention(linear(normed, layer.self_qkv), layout, None, None, positions, heads, False)
+    mixed = do.attention(linear(normed, layer.self_qkv), layout, None, None, bias, heads, False)
     x = add_linear(x, mixed, layer.self_out, dropout)
     return feed_forward(x, layer, do, dropout)
 
@@ -51,7 +51,7 @@ def encoder_layer(
 def decoder_layer(
     x: Tensor,
     layer: Layer,
-    positions: Tensor,
+    bias: Tensor | Positions,
     layout: Layout,
     encoded: Tensor | None,
     source: Layout | None,
@@ -61,7 +61,7 @@ def decoder_layer(
 ) -> Tensor:
     """One layer on x (R, N, D); encoded (R, M, D) and its layout, None without an encoder."""
     x, normed = do.norm(x, layer.self_norm)
-    mixed = do.attention(linear(normed, layer.self_qkv), layout, None, None, positions, heads, True)
+    mixed = do.attention(linear(normed, layer.self_qkv), layout, None, None, bias, heads, True)
     x = add_linear(x, mixed, layer.self_out, dropout)
     if encoded is not None:
         x, normed = do.norm(x, layer.cross_norm)
@@ -116,18 +116,18 @@ class Stack(nn.Module):
         for weights in zip(*columns, strict=True):
             yield Layer(**dict(zip(self.names, weights, strict=True)))
 
-    def positions(self, length: int, dtype: torch.dtype) -> Tensor:
-        """The learned bias (R, H, length, length) of a query (row) for a key; minus infinity above the diagonal of a decoder.
+    def positions(self, length: int, dtype: torch.dtype) -> Positions:
+        """The learned bias between queries and keys of sequences of up to `length`.
 
         A product with the buckets as one-hot rows: its gradient is one too, where that of an indexing would be a crowded scatter.
         """
         place = (length, dtype, self.relative_bias.device)
-        offsets = torch.arange(1 - length, length, device=self.relative_bias.device)  # key - query
         if place not in self.buckets:
+            offsets = torch.arange(1 - length, length, device=self.relative_bias.device)
             bucket = relative_buckets(offsets, self.settings, bidirectional=not self.causal)
             self.buckets[place] = (bucket[:, None] == torch.arange(self.settings.relative_buckets, device=offsets.device)).to(dtype)
         table = torch.matmul(self.relative_bias.to(dtype).transpose(1, 2), self.buckets[place].t())
-        return diagonals(table.masked_fill(offsets > 0, float("-inf")) if self.causal else table)
+        return Positions(table, self.settings.relative_distance)
 
 
 class Transformer(nn.Module):
@@ -197,10 +197,10 @@ class Transformer(nn.Module):
         """Source ids -> (R, N, D)."""
         do, (ids, layout) = self.operations, source
         drop = _of(dropout, layout)
-        positions = self.encoder.positions(layout.side.width, self.dtype)
+        bias = do.bias(self.encoder.positions(layout.side.width, self.dtype), False)
         x = drop(self.embed(ids))
         for layer in self.encoder.unstacked(self.dtype):
-            x = encoder_layer(x, layer, positions, layout, do, self.settings.heads, drop)
+            x = encoder_layer(x, layer, bias, layout, do, self.settings.heads, drop)
         return drop(do.norm(x, self.encoder.final_norm.to(self.dtype))[1])
 
     def decode(
@@ -209,10 +209,10 @@ class Transformer(nn.Module):
         """Decoder inputs -> hidden states (R, N, D) after the last norm."""
         do, (ids, layout) = self.operations, inputs
         drop = _of(dropout, layout)
-        positions = self.decoder.positions(layout.side.width, self.dtype)
+        bias = do.bias(self.decoder.positions(layout.side.width, self.dtype), True)
         x = drop(self.embed(ids))
         for layer in self.decoder.unstacked(self.dtype):
-            x = decoder_layer(x, layer, positions, layout, encoded, source, do, self.settings.heads, drop)
+            x = decoder_layer(x, layer, bias, layout, encoded, source, do, self.settings.heads, drop)
         return drop(do.norm(x, self.decoder.final_norm.to(self.dtype))[1])
 
     def logits(self, hidden: Tensor) -> Tensor:

@@ -12,12 +12,12 @@ class Tile(NamedTuple):
     stages: int  # loads under way
 
 
-LONG = 128  # the width of sequences from which on the second entry holds
+LONG = 32  # the mean length of sequences from which on the second entry holds
 
 # kernel: (short sequences, long ones)
 TILES = {
-    "forward": (Tile(64, 64, 4, 2), Tile(64, 64, 4, 2)),
-    "backward_queries": (Tile(64, 64, 4, 2), Tile(64, 64, 4, 2)),
-    "backward_keys": (Tile(64, 64, 4, 2), Tile(64, 64, 4, 2)),
-    "backward_bias": (Tile(64, 64, 4, 2), Tile(64, 64, 4, 2)),
+    "forward": (Tile(16, 16, 1, 2), Tile(64, 64, 4, 2)),
+    "backward_queries": (Tile(16, 16, 1, 2), Tile(64, 64, 4, 1)),
+    "backward_keys": (Tile(16, 16, 1, 1), Tile(64, 64, 4, 1)),
+    "backward_bias": (Tile(32, 32, 2, 1), Tile(64, 64, 4, 3)),
 }
