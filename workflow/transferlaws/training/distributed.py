@@ -65,7 +65,10 @@ class World:
         """Sum each tensor over the processes, in place."""
         if self.size > 1:
             for tensor in tensors:
-                dist.all_reduce(tensor)
+                solid = tensor.contiguous()  # NCCL takes no other
+                dist.all_reduce(solid)
+                if solid is not tensor:
+                    tensor.copy_(solid)
 
     def replicated(self, tensor: Tensor) -> Tensor:
         """A tensor that every process holds whole, in the form that computes with sharded ones."""

@@ -16,8 +16,8 @@ LONG = 32  # the mean length of sequences from which on the second entry holds
 
 # kernel: (short sequences, long ones)
 TILES = {
-    "forward": (Tile(16, 16, 1, 2), Tile(64, 64, 4, 2)),
-    "backward_queries": (Tile(16, 16, 1, 2), Tile(64, 64, 4, 1)),
-    "backward_keys": (Tile(16, 16, 1, 1), Tile(64, 64, 4, 1)),
-    "backward_bias": (Tile(32, 32, 2, 1), Tile(64, 64, 4, 3)),
+    "forward": (Tile(16, 16, 1, 2), Tile(128, 64, 4, 3)),
+    "backward_queries": (Tile(16, 16, 1, 2), Tile(128, 64, 4, 3)),
+    "backward_keys": (Tile(16, 16, 1, 1), Tile(64, 64, 4, 3)),
+    "backward_bias": (Tile(32, 32, 2, 2), Tile(64, 64, 4, 2)),
 }
