@@ -13,8 +13,8 @@ import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -106,38 +106,28 @@ def record(results: Results, label: str, fed: list[float], ready: list[float], m
 
 def pretraining(root: Path, size: int, positions: int, steps: int, results: Results) -> None:
     run = trajectory(root, size, positions)
-    making = run._example
-
-    def real() -> None:
-        run._take(run.stream.next(), 1.0)
-
+    ahead = run.ahead
     for _ in range(max(steps, 12)):  # every width twice: a step, then its capture
-        real()
-    stream, counts = run.stream.state(), dict(run.counts)
+        run._take(1.0)
+    place, counts = ahead.place, dict(run.counts)
 
     def rewind() -> None:
-        run.stream.restore(stream)
-        run.counts = dict(counts)
+        ahead.rewind(place)
+        run.ahead, run.counts = ahead, dict(counts)
 
+    rewind()
     start = time.perf_counter()
-    batches = [run.stream.next() for _ in range(steps)]
-    examples = [making(batch, counts["steps"] + number) for number, batch in enumerate(batches)]
+    made = [ahead._make(counts["steps"] + number)[:2] for number in range(steps)]
     make = 1e3 * (time.perf_counter() - start) / steps
-    place = count()
-
-    def replay() -> None:
-        run._take(batches[next(place) % steps], 1.0)
-
+    recorded = SimpleNamespace(take=lambda step: made[(step - counts["steps"]) % steps])
     fed, ready = [], []
     for _ in range(REPEATS):
         rewind()
-        run._example = making
-        fed.append(milliseconds(real, steps))
+        fed.append(milliseconds(lambda: run._take(1.0), steps))
         rewind()
-        run._example = lambda batch, number: examples[(number - counts["steps"]) % steps]
-        ready.append(milliseconds(replay, steps))
-    rewind()
-    launch = launching(replay, steps)
+        run.ahead = recorded
+        ready.append(milliseconds(lambda: run._take(1.0), steps))
+    launch = launching(lambda: run._take(1.0), steps)
     run._check_finite()
     record(results, f"pretraining, d={size}, {positions} positions of {PRETRAINING_LENGTH}", fed, ready, make, launch)
 

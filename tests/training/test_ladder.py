@@ -52,7 +52,7 @@ def test_a_ladder_that_needs_more_passes_is_refused_and_the_largest_rung_that_fi
     mixture = stream()
     while sum(mixture.drawn.values()) < fits:
         mixture.next()
-    assert mixture.epochs()["a"] == pytest.approx(most, abs=0.3)  # a segment is 0.23 of a pass
+    assert mixture.epochs(mixture.drawn)["a"] == pytest.approx(most, abs=0.3)  # a segment is 0.23 of a pass
 
 
 def test_a_ladder_that_stops_keeps_the_rungs_that_there_is_text_for_and_says_what_it_leaves_out(caplog):

@@ -11,6 +11,7 @@ from transferlaws.errors import UserError
 from transferlaws.tokens.batches import MixtureStream, epoch_batches, nested_subset
 from transferlaws.tokens.objectives import corrupt, noise_spans
 from transferlaws.tokens.shards import TokenSplit
+from transferlaws.training.ahead import Ahead
 
 SENTINELS = np.arange(999, 989, -1)
 
@@ -119,7 +120,7 @@ def test_the_same_seed_gives_the_batches_of_earlier_versions():
             arrays += corrupt(objective, batch.tokens, batch.lengths, random=np.random.default_rng(step), **arguments)
         for array in arrays:
             digest.update(str(array.shape).encode() + array.astype("<i8").tobytes())
-    assert mixture.epochs()["a"] > 2
+    assert mixture.epochs(mixture.drawn)["a"] > 2
     assert digest.hexdigest()[:16] == "04ecc0776963fbcb"
 
 
@@ -127,6 +128,21 @@ def test_batches_have_few_shapes_and_bounded_rows():
     mixture = stream()
     shapes = {mixture.next().tokens.shape for _ in range(100)}
     assert shapes <= {(8, 7), (4, 15)}
+
+
+def test_a_stream_read_ahead_gives_the_same_batches_and_goes_back_to_any_place():
+    plain, ahead = stream(), Ahead(stream(), lambda batch, step: (step, batch.lengths.sum()))
+    expected = [plain.next() for _ in range(12)]
+    places = [ahead.place]
+    for step in range(8):
+        batch, masked = ahead.take(step)
+        np.testing.assert_array_equal(batch.tokens, expected[step].tokens)
+        assert masked == (step, batch.lengths.sum())
+        places.append(ahead.place)
+    for step in (3, 8, 0):
+        ahead.rewind(places[step])
+        for after in range(step, 12):
+            np.testing.assert_array_equal(ahead.take(after)[0].tokens, expected[after].tokens)
 
 
 def test_another_seed_is_another_order():

@@ -88,57 +88,68 @@ def pack(
     """
     sides = [target] if source is None else [source, target]
     lengths = [(ids != 0).sum(-1) for ids in sides]
-    chosen = np.arange(target.shape[1])[rows]
-    order = np.argsort(sum(count[:, chosen] for count in lengths), axis=1, kind="stable")  # like lengths come side by side
-    chosen = chosen[order]
+    chosen = np.arange(target.shape[1])[rows][None].repeat(len(target), 0)
+    if groups:  # of like length
+        order = np.argsort(sum(count[:, rows] for count in lengths), axis=1, kind="stable")
+        chosen = np.take_along_axis(chosen, order, 1)
     packers = [_Packer(ids, count, chosen, groups, few_forms) for ids, count in zip(sides, lengths, strict=True)]
-    columns = [column for packer in packers[:-1] for column in (packer.fill(packer.ids), *packer.layout())]
-    last = packers[-1]
-    columns += [last.fill(np.pad(last.ids[..., :-1], ((0, 0), (0, 0), (1, 0)))), *last.layout(), last.fill(last.ids)]
-    columns.append(last.fill(np.broadcast_to(chosen[..., None], last.ids.shape)))
-    return Form(chosen.shape[1], packers[0].side if len(packers) == 2 else None, last.side), np.concatenate(columns, axis=1)
+    *first, last = packers
+    columns = [column for packer in first for column in (packer.ids, *packer.layout())]
+    columns += [last.shifted(), *last.layout(), last.ids, last.spread(chosen)]
+    return Form(chosen.shape[1], first[0].side if first else None, last.side), np.concatenate(columns, axis=1)
 
 
 class _Packer:
-    """One side of a batch: ids (streams, B, T) of the chosen rows, and what follows from their lengths."""
+    """One side of a batch: ids (streams, B, T) of the `chosen` rows (streams, b), and what follows from their lengths."""
 
     def __init__(self, ids: np.ndarray, lengths: np.ndarray, chosen: np.ndarray, groups: int, few_forms: bool) -> None:
-        self.ids = np.take_along_axis(ids, chosen[..., None], 1)
-        self.lengths = np.take_along_axis(lengths, chosen, 1)
-        self.before = np.take_along_axis(np.cumsum(lengths, 1) - lengths, chosen, 1)  # positions of earlier rows of the whole batch
+        streams = np.arange(len(ids))[:, None]
+        self.lengths = lengths[streams, chosen]
+        self.before = (np.cumsum(lengths, 1) - lengths)[streams, chosen]  # positions of earlier rows of the whole batch
         self.starts = np.cumsum(self.lengths, 1) - self.lengths
-        self.columns = np.arange(ids.shape[2])
-        self.inside = self.columns < self.lengths[..., None]
-        totals = self.lengths.sum(1)
-        positions, width, whole = (max(int(x.max()), 1) for x in (totals, self.lengths, lengths.sum(1)))
+        self.totals = self.lengths.sum(1)
+        positions, width, whole = (max(int(x.max()), 1) for x in (self.totals, self.lengths, lengths.sum(1)))
         if few_forms:
             positions, width, whole = _rounded(positions), _rounded_width(width), _rounded(whole)
         self.members = np.array_split(np.arange(chosen.shape[1]), groups) if groups else []
         widths = [width if few_forms else max(int(self.lengths[:, members].max(initial=1)), 1) for members in self.members]
         sizes = tuple((len(members), width) for members, width in zip(self.members, widths, strict=True))
-        self.side = Side(positions, width, bool((totals == positions).all()), whole, sizes)
-        streams = np.arange(len(ids))[:, None, None]
-        self.targets = (streams * positions + self.starts[..., None] + self.columns)[self.inside]
+        self.side = Side(positions, width, bool((self.totals == positions).all()), whole, sizes)
+        self.ids = self._empty()
+        texts = ids[streams, chosen]
+        for stream, total in enumerate(self.totals):
+            self.ids[stream, :total] = texts[stream][texts[stream] != 0]
+        self.places = np.arange(positions) - self.spread(self.starts)  # in its sequence; what is left over goes on from 0
 
-    def fill(self, values: np.ndarray) -> np.ndarray:
-        """(streams, B, T) -> (streams, N)."""
-        result = np.zeros(len(self.ids) * self.side.positions, np.int64)
-        result[self.targets] = values[self.inside]
-        return result.reshape(len(self.ids), -1)
+    def _empty(self) -> np.ndarray:
+        return np.zeros((len(self.lengths), self.side.positions), np.int64)
+
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """A number of each sequence (streams, b) -> (streams, N): at each of its positions."""
+        result = self._empty()
+        for stream, total in enumerate(self.totals):
+            result[stream, :total] = np.repeat(values[stream], self.lengths[stream])
+        return result
+
+    def shifted(self) -> np.ndarray:
+        """Ids one place later, 0 at the start of each sequence (streams, N)."""
+        result = self._empty()
+        result[:, 1:] = self.ids[:, :-1]
+        return np.where((self.places > 0) & (self.ids != 0), result, 0)
 
     def layout(self) -> list[np.ndarray]:
         """The columns of a `Layout`."""
-        index = self.fill(self.before[..., None] + self.columns)
+        real = self.ids != 0
+        index = np.where(real, self.spread(self.before) + self.places, 0)
         if not self.members:
             return [self.starts, self.lengths, index]
-        slots, first, base = [], np.zeros(self.ids.shape[1], np.int64), 0
+        slots, first, base = [], np.zeros_like(self.starts), 0
         for members, (count, width) in zip(self.members, self.side.groups, strict=True):
             place = np.minimum(np.arange(width), np.maximum(self.lengths[:, members, None] - 1, 0))
-            slots.append(np.minimum(self.starts[:, members, None] + place, self.side.positions - 1).reshape(len(self.ids), -1))
-            first[members] = base + np.arange(count) * width
+            slots.append(np.minimum(self.starts[:, members, None] + place, self.side.positions - 1).reshape(len(first), -1))
+            first[:, members] = base + np.arange(count) * width
             base += count * width
-        places = self.fill(np.broadcast_to(first[:, None] + self.columns, self.ids.shape))
-        return [self.starts, self.lengths, index, *slots, places]
+        return [self.starts, self.lengths, index, *slots, np.where(real, self.spread(first) + self.places, 0)]
 
 
 def _rounded(count: int) -> int:

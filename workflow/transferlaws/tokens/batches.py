@@ -172,9 +172,9 @@ class MixtureStream:
             lengths[rows] = self.segments[name].sizes[indices[rows]]
         return TextBatch(tokens, lengths)
 
-    def epochs(self) -> dict[str, float]:
-        """Passes over each corpus so far, queued segments included."""
-        return {name: self.drawn[name] / self.segments[name].total for name in self.weights}
+    def epochs(self, drawn: Mapping[str, int]) -> dict[str, float]:
+        """Passes over each corpus that so many tokens `drawn` of each are, queued segments included."""
+        return {name: drawn[name] / self.segments[name].total for name in self.weights}
 
     def available(self, most: float) -> tuple[float, str]:
         """The text tokens that can be drawn in at most `most` passes over each corpus, and the corpus that then runs out."""
@@ -182,9 +182,9 @@ class MixtureStream:
         name = min(tokens, key=tokens.get)
         return tokens[name], name
 
-    def unique_tokens(self) -> int:
-        """Different text tokens seen so far (by place, not by value)."""
-        return sum(min(self.drawn[name], self.segments[name].total) for name in self.weights)
+    def unique_tokens(self, drawn: Mapping[str, int]) -> int:
+        """Different text tokens (by place, not by value) among so many `drawn` of each corpus."""
+        return sum(min(drawn[name], self.segments[name].total) for name in self.weights)
 
     def characters(self, tokens: int) -> float:
         """Characters in `tokens` text tokens drawn in the mixture's proportion."""

@@ -116,12 +116,9 @@ class Step:
             pack(source, target, rows=slice(first, None, every), groups=_groups(self.model), few_forms=self.on_gpu)
             for first in range(self.world.rank, every, self.world.size)
         ]
-        for form, table in batches:
-            batch = unpack(form, torch.from_numpy(table))
-            for packed in (batch.source, batch.inputs):
-                if packed is not None:
-                    self.positions += int(packed.layout.lengths.sum())
-                    self.computed += packed.ids.numel()
+        mine = (ids[:, self.world.rank :: self.world.size] for ids in (source, target) if ids is not None)
+        self.positions += sum(map(np.count_nonzero, mine))
+        self.computed += sum(len(target) * side.positions for form, _ in batches for side in (form.source, form.target) if side)
         return batches
 
     @property

@@ -19,6 +19,7 @@ from transferlaws.tokens.batches import MixtureStream, TextBatch, validation_bat
 from transferlaws.tokens.objectives import Example, corrupt
 from transferlaws.tokens.shards import TokenCorpus
 from transferlaws.tokens.vocabulary import Vocabulary
+from transferlaws.training.ahead import Ahead
 from transferlaws.training.distributed import World, fill, shard, whole
 from transferlaws.training.ladder import within_text
 from transferlaws.training.log import Log, Utilisation, write_lines
@@ -60,6 +61,7 @@ class Trajectory:
             shapes=self.settings.shapes,
         )
         self.ladder, self.left_out = within_text(ladder, self.stream, self.settings, arguments.name_mixture)
+        self.ahead = Ahead(self.stream, self._example)
         self.validation = validation_batches(
             {name: corpus.split("valid") for name, corpus in corpora.items()},
             length=self.settings.length,
@@ -101,9 +103,7 @@ class Trajectory:
             progress.resume(self.counts["tokens"])
             while not {rung["pretraining_tokens"] for rung in self.rungs}.issuperset(self.ladder):
                 before = self.counts["tokens"]
-                loss = self._take(
-                    self.stream.next(), trunk_factor(self.settings.schedule, self.counts["steps"] + 1, self.settings.warmup_steps)
-                )
+                loss = self._take(trunk_factor(self.settings.schedule, self.counts["steps"] + 1, self.settings.warmup_steps))
                 progress.update(self.counts["tokens"] - before, self._note(loss, progress))
                 self._reach_rungs(saves)
                 if self.world.any(saves.due()):
@@ -119,8 +119,8 @@ class Trajectory:
         if self.world.any(bool(saves.asked)):
             saves.stop()
 
-    def _take(self, batch: TextBatch, factor: float) -> torch.Tensor:
-        example = self._example(batch, self.counts["steps"])
+    def _take(self, factor: float) -> torch.Tensor:
+        batch, example = self.ahead.take(self.counts["steps"])
         rate = torch.full((1,), self.settings.learning_rate * factor, device=self.device)
         source = None if example.source is None else example.source[None]
         loss, norm = self.step(
@@ -192,15 +192,15 @@ class Trajectory:
         """Leave the trunk, decay to 0 until `rung` tokens, keep the rung, return. A branch cut short is taken again."""
         self._save()
         trunk = {name: whole(tensor).detach().clone() for name, tensor in self._tensors().items()}
-        counts, stream = dict(self.counts), self.stream.state()
+        counts, stream = dict(self.counts), self.ahead.place
         start, peak = self.counts["tokens"], trunk_factor(self.settings.schedule, self.counts["steps"], self.settings.warmup_steps)
         while self.counts["tokens"] < rung:
-            self._take(self.stream.next(), peak * decay_factor((self.counts["tokens"] - start) / max(rung - start, 1)))
+            self._take(peak * decay_factor((self.counts["tokens"] - start) / max(rung - start, 1)))
             self._stop_if_asked(saves)
         self._keep(rung, annealed=True)
         self._load(trunk)
         self.counts = counts
-        self.stream.restore(stream)
+        self.ahead.rewind(stream)
 
     def _keep(self, rung: int, *, annealed: bool) -> None:
         self._check_finite()
@@ -213,8 +213,8 @@ class Trajectory:
                 "steps": self.counts["steps"],
                 "positions": self.counts["positions"],
                 "characters": round(self.stream.characters(self.counts["tokens"])),
-                "unique_tokens": self.stream.unique_tokens(),
-                "epochs": self.stream.epochs(),
+                "unique_tokens": self.stream.unique_tokens(self.ahead.place["drawn"]),
+                "epochs": self.stream.epochs(self.ahead.place["drawn"]),
                 "flops": self.counts["flops"],
                 "upstream_cross_entropy": self.upstream_cross_entropy(),
                 "annealed": annealed,
@@ -243,7 +243,7 @@ class Trajectory:
             self.optimiser.refresh()
 
     def _save(self) -> None:
-        plain = {"counts": self.counts, "rungs": self.rungs, "stream": self.stream.state(), "log": self.log.lines}
+        plain = {"counts": self.counts, "rungs": self.rungs, "stream": self.ahead.place, "log": self.log.lines}
         tensors = {name: whole(tensor.detach()) for name, tensor in self._tensors().items()}
         if self.world.first:
             save_state(self.state / "state.safetensors", tensors, plain)
@@ -262,7 +262,7 @@ class Trajectory:
             return
         self._load(tensors)
         self.counts, self.rungs, self.log.lines = plain["counts"], plain["rungs"], plain["log"]
-        self.stream.restore(plain["stream"])
+        self.ahead.rewind(plain["stream"])
 
     def _write(self) -> None:
         output = Path(self.arguments.output)
