@@ -21,13 +21,13 @@ from transferlaws.model.kernels import attention, tiles
 from transferlaws.model.operations import Positions
 from transferlaws.model.packing import pack, unpack
 
-SHORT = [
+SHORT_TILES = [
     tiles.Tile(*sizes, warps, stages)
     for sizes in ((16, 16), (32, 32), (64, 64), (32, 64))
     for warps in (1, 2, 4)
     for stages in (1, 2)
 ]
-LONG = [
+LONG_TILES = [
     tiles.Tile(*sizes, warps, stages)
     for sizes in ((64, 64), (128, 64), (64, 128), (128, 128))
     for warps in (4, 8)
@@ -71,7 +71,8 @@ def microseconds(kernel: str, long: bool, tile: tiles.Tile, made: tuple, calls: 
             for _ in range(calls):
                 call()
             torch.cuda.synchronize()
-        return sum(event.self_device_time_total for event in found.key_averages() if event.key == name) / calls
+        times = [event.self_device_time_total for event in found.key_averages() if event.key == name]
+        return sum(times) / calls if times else float("inf")
     except Exception as error:  # too much shared memory, say
         print(kernel, tile, str(error).splitlines()[0][:100], flush=True)
         return float("inf")
@@ -90,7 +91,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, help="where to write the module")
     arguments = parser.parse_args()
-    work = [(kernel, long, tile) for kernel in tiles.TILES for long in (False, True) for tile in (LONG if long else SHORT)]
+    work = [
+        (kernel, long, tile) for kernel in tiles.TILES for long in (False, True) for tile in (LONG_TILES if long else SHORT_TILES)
+    ]
     with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
         pool.map(compile_some, [work[start::PROCESSES] for start in range(PROCESSES)])
     made = {long: case(long) for long in (False, True)}

@@ -2,8 +2,8 @@
 
 python benchmarks/engine_feed.py [--sizes 128 256 512] [--positions 8192 16384] [--steps 40] [--seconds 240]
 
-A step is launched, not waited for, so the host makes the next batch while the GPU computes: a ratio near 1 says that this is all
-the prefetching that is needed, and the host's milliseconds how far off the end of that is.
+A step is launched, not waited for, and a thread makes pretraining's next batch meanwhile: a ratio near 1 says that the GPU never
+waits, and the host's milliseconds how far off the end of that is.
 """
 
 import argparse
@@ -107,7 +107,7 @@ def record(results: Results, label: str, fed: list[float], ready: list[float], m
 def pretraining(root: Path, size: int, positions: int, steps: int, results: Results) -> None:
     run = trajectory(root, size, positions)
     ahead = run.ahead
-    for _ in range(max(steps, 12)):  # every width twice: a step, then its capture
+    for _ in range(max(steps, 12)):  # most forms twice: a step, then its capture
         run._take(1.0)
     place, counts = ahead.place, dict(run.counts)
 
@@ -136,7 +136,7 @@ def finetuning(size: int, pairs: int, steps: int, results: Results) -> None:
     run = lockstep(SHAPES[size], natural_pairs(pairs, LENGTH))
     making = run._batch
     steps = min(steps, run.batches_an_epoch)
-    for _ in range(2 * run.batches_an_epoch):  # every shape twice
+    for _ in range(2 * run.batches_an_epoch):  # most forms twice
         run._step()
     first = run.number
     start, batches = time.perf_counter(), []

@@ -56,6 +56,8 @@ def layouts(replicas, batch, queries, keys):
     source[:, 0], target[:, 0] = 1, 1
     source[:, -1, 1:], target[:, -1, 1:] = 0, 0
     source[:, :, 0] = 1  # a key for every query
+    order = np.argsort((source.sum(2) + target.sum(2)), axis=1, kind="stable")[..., None]  # groups are sorted: both layouts are
+    source, target = np.take_along_axis(source, order, 1), np.take_along_axis(target, order, 1)
     found = []
     for groups in (0, 2):
         form, table = pack(source, target, groups=groups, few_forms=True)
@@ -101,6 +103,24 @@ def test_attention(replicas, batch, queries, keys, heads, width, cross, causal):
     matrix = None if cross else bias_matrix(plain_at, causal)
     expected = PLAIN.attention(q, plain, kv, plain_keys if cross else None, matrix, heads, causal)
     agree(found[real], expected[real], leaves)
+
+
+@pytest.mark.parametrize("lengths", [[300], [100, 384], [40, 40, 40, 200]])
+@pytest.mark.parametrize("causal", [False, True])
+def test_offsets_beyond_the_reach_have_their_whole_gradient(lengths, causal):
+    """The measured tiles differ from kernel to kernel: what is far to one must be far to the other."""
+    ids = (np.arange(max(lengths)) < np.array(lengths)[:, None]).astype(np.int64)[None]
+    found = []
+    for groups in (0, 1):
+        form, table = pack(None, ids, groups=groups, few_forms=True)
+        found.append(unpack(form, torch.from_numpy(table).to(DEVICE)).inputs.layout)
+    ours, plain = found
+    q, table = draw(1, ours.side.positions, 3 * 16), draw(1, 1, 2 * ours.side.width - 1)
+    matrix = bias_matrix(Positions(shared_beyond(table, 128), 128), causal)
+    expected = PLAIN.attention(q, plain, None, None, matrix, 1, causal)
+    result = attention.attention(q, ours, None, None, Positions(shared_beyond(table, 128), 128), 1, causal)
+    real = slice(0, sum(lengths))
+    agree(result[:, real], expected[:, real], [q, table])
 
 
 def test_norm_and_its_residual():

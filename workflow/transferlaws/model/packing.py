@@ -1,7 +1,7 @@
 """Batches without padding: the sequences of a side lie behind one another, and attention alone is told where each begins.
 
 Every other operation works position by position. The host packs a batch into one table of integers, which reaches the device in one
-copy; a few positions at the end may be left over (id 0, weight 0 in the loss), so that shapes, which CUDA graphs are captured for,
+copy; a few positions at the end may be left over (id 0, weight 0 in the loss), so that forms, which CUDA graphs are captured for,
 are few.
 """
 
@@ -19,7 +19,7 @@ class Side(NamedTuple):
 
     positions: int  # N
     width: int  # no sequence is longer
-    full: bool  # whether sequences cover all positions
+    full: bool  # whether sequences are known to cover all positions
     whole: int  # positions of the whole batch, of which this may be a part
     groups: tuple[tuple[int, int], ...]  # (sequences, width) of each group that plain attention pads; fused attention has none
 
@@ -37,7 +37,7 @@ class Layout(NamedTuple):
 
     side: Side
     starts: Tensor  # (R, B)
-    lengths: Tensor  # (R, B)
+    lengths: Tensor  # (R, B), with the strides of `starts`
     index: Tensor  # (R, N): the place of a position in the whole batch
     slots: Tensor | None = None  # (R, slots): the position that a slot of the padded groups shows
     places: Tensor | None = None  # (R, N): the slot that shows a position
@@ -72,10 +72,10 @@ class Batch(NamedTuple):
 def dense(ids: Tensor) -> Packed:
     """Padded ids (R, B, T) as they are, a sequence at every T-th position."""
     replicas, batch, width = ids.shape
-    starts = torch.arange(batch, device=ids.device) * width
+    starts = (torch.arange(batch, device=ids.device) * width).repeat(replicas, 1)
     index = torch.arange(batch * width, device=ids.device)
     side = Side(batch * width, width, False, batch * width, ((batch, width),))
-    layout = Layout(side, starts.expand(replicas, -1), (ids != 0).sum(-1), index.expand(replicas, -1))
+    layout = Layout(side, starts, (ids != 0).sum(-1), index.expand(replicas, -1))
     return Packed(ids.flatten(1), layout)
 
 
@@ -84,7 +84,8 @@ def pack(
 ) -> tuple[Form, np.ndarray]:
     """Pack these `rows` of padded ids (streams, B, S) and (streams, B, T): the form, and a table (streams, columns) of int64.
 
-    groups: how many plain attention pads, none for fused attention. few_forms: sizes are rounded up, by a sixteenth at most.
+    groups: how many plain attention pads, none for fused attention. few_forms: sizes are rounded up, positions by a sixteenth
+    or to a multiple of 8, widths by more, which costs little.
     """
     sides = [target] if source is None else [source, target]
     lengths = [(ids != 0).sum(-1) for ids in sides]
@@ -114,7 +115,8 @@ class _Packer:
         self.members = np.array_split(np.arange(chosen.shape[1]), groups) if groups else []
         widths = [width if few_forms else max(int(self.lengths[:, members].max(initial=1)), 1) for members in self.members]
         sizes = tuple((len(members), width) for members, width in zip(self.members, widths, strict=True))
-        self.side = Side(positions, width, bool((self.totals == positions).all()), whole, sizes)
+        full = bool((self.lengths == width).all()) and width * chosen.shape[1] == positions  # by more than chance: forms are few
+        self.side = Side(positions, width, full, whole, sizes)
         self.ids = self._empty()
         texts = ids[streams, chosen]
         for stream, total in enumerate(self.totals):
@@ -153,11 +155,13 @@ class _Packer:
 
 
 def _rounded(count: int) -> int:
+    """Up to a multiple of a sixteenth of the power of 2 below, at least 8."""
     step = max(2 ** (count.bit_length() - 5), 8)
     return -(-count // step) * step
 
 
 def _rounded_width(width: int) -> int:
+    """Up to a power of 2, or a multiple of 64."""
     return -(-width // 64) * 64 if width > 64 else max(1 << (width - 1).bit_length(), 16)
 
 
@@ -182,6 +186,7 @@ def unpack(form: Form, table: Tensor) -> Batch:
 
 
 def _take(x: Tensor, index: Tensor) -> Tensor:
+    """Positions `index` (R, n) of x (R, N, C): (R, n, C)."""
     replicas, count = x.shape[:2]
     rows = index + torch.arange(replicas, device=x.device).unsqueeze(1) * count
     return x.flatten(0, 1).index_select(0, rows.flatten()).view(replicas, -1, x.shape[2])

@@ -196,7 +196,7 @@ class Transformer(nn.Module):
     def encode(self, source: Packed, dropout: Dropout = no_dropout) -> Tensor:
         """Source ids -> (R, N, D)."""
         do, (ids, layout) = self.operations, source
-        drop = _of(dropout, layout)
+        drop = _for_layout(dropout, layout)
         bias = do.bias(self.encoder.positions(layout.side.width, self.dtype), False)
         x = drop(self.embed(ids))
         for layer in self.encoder.unstacked(self.dtype):
@@ -208,7 +208,7 @@ class Transformer(nn.Module):
     ) -> Tensor:
         """Decoder inputs -> hidden states (R, N, D) after the last norm."""
         do, (ids, layout) = self.operations, inputs
-        drop = _of(dropout, layout)
+        drop = _for_layout(dropout, layout)
         bias = do.bias(self.decoder.positions(layout.side.width, self.dtype), True)
         x = drop(self.embed(ids))
         for layer in self.decoder.unstacked(self.dtype):
@@ -228,5 +228,5 @@ class Transformer(nn.Module):
         return self.decode(inputs, self.encode(source, dropout), source.layout, dropout)
 
 
-def _of(dropout: Dropout, layout: Layout) -> Dropping:
+def _for_layout(dropout: Dropout, layout: Layout) -> Dropping:
     return no_dropout if dropout is no_dropout else partial(dropout, layout)

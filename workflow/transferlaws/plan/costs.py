@@ -14,7 +14,7 @@ from transferlaws.study import Curve, Plan
 from transferlaws.tokens.settings import VocabularySettings
 
 BYTES_PER_TOKEN = 4.0  # of text, UTF-8; between 3 (small vocabularies) and 5 (large ones, English)
-SENTENCE_TOKENS = 32  # of one side of a pair as batched, padding included: general sentences; longer where `length` is what counts
+SENTENCE_TOKENS = 32  # of one side of a pair: general sentences; longer where `length` is what counts
 TEST_ITEMS = 3000  # a WMT test set
 TRAINING_BYTES = 20  # a parameter of a replica in training: weight, gradient, two moments, best weights, 4 bytes each
 STATE_BYTES = 16  # the same on disk: all but the gradient
@@ -31,7 +31,7 @@ class Device(NamedTuple):
 
 
 # Measured with this engine: utilisation of an H100 with eight replicas, of a CPU core with one. The A100's is taken to be equal.
-GPU_UTILISATION = {128: 0.087, 256: 0.168, 512: 0.287, 1024: 0.346}
+GPU_UTILISATION = {128: 0.08, 256: 0.159, 512: 0.266, 1024: 0.387}
 DEVICES = {
     "cpu": Device(1.0e11, float("inf"), {64: 0.14, 128: 0.28, 256: 0.58}),
     "a100": Device(3.12e14, 80e9, GPU_UTILISATION),

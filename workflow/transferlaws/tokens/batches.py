@@ -64,7 +64,7 @@ class Segments(Ragged):
 
 
 def widths(length: int, count: int) -> np.ndarray:
-    """`count` (or fewer) widths up to `length`, multiples of 8 in a geometric row: the fixed shapes of batches."""
+    """`count` (or fewer) widths up to `length`, multiples of 8 in a geometric row: by which segments are sorted into batches."""
     smallest = max(length // 2 ** (count - 1), 8)
     row = np.geomspace(smallest, length, count) if count > 1 else np.array([length])
     return np.unique(np.append(np.minimum(np.ceil(row / 8) * 8, length), length)).astype(np.int64)
@@ -94,7 +94,7 @@ class MixtureStream:
 
     The next segment comes from the corpus whose share of the tokens drawn so far is furthest below its weight; the segments of a
     corpus are passed in an order that (seed, corpus, epoch) decides. Segments wait in a queue of their width until it holds a
-    batch, so a batch has little padding and one of few shapes. `length` and the widths count eos. `state()` and `restore()` are
+    batch, so that batches of a width are of few forms. `length` and the widths count eos. `state()` and `restore()` are
     all that a resumed run needs.
     """
 
@@ -125,10 +125,6 @@ class MixtureStream:
     def rows(self, width: int) -> int:
         """Most segments that a batch of this width can hold: its fixed number of rows."""
         return max(self.batch_tokens // int(width), 1)
-
-    def __iter__(self) -> Iterator[TextBatch]:
-        while True:
-            yield self.next()
 
     def next(self) -> TextBatch:
         """Draw segments until some width has a full batch."""

@@ -17,22 +17,28 @@ class Ahead:
         self.stream, self.mask = stream, mask
         self.place = stream.state()
         self._thread = ThreadPoolExecutor(1)
-        self._coming: Future | None = None
+        self._coming: tuple[int, Future] | None = None
 
     def take(self, step: int) -> tuple[TextBatch, Example]:
         """The batch of a step; steps count up by one between rewinds."""
-        coming = self._coming or self._thread.submit(self._make, step)
+        if self._coming is None:
+            self._start(step)
+        number, coming = self._coming
+        assert number == step, (number, step)
         batch, example, self.place = coming.result()
-        self._coming = self._thread.submit(self._make, step + 1)
+        self._start(step + 1)
         return batch, example
 
     def rewind(self, place: dict) -> None:
         """Go on from a `place`."""
         if self._coming is not None:
-            self._coming.result()
+            self._coming[1].result()
             self._coming = None
         self.stream.restore(place)
         self.place = place
+
+    def _start(self, step: int) -> None:
+        self._coming = step, self._thread.submit(self._make, step)
 
     def _make(self, step: int) -> tuple[TextBatch, Example, dict]:
         batch = self.stream.next()

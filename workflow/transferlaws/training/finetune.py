@@ -79,7 +79,7 @@ class Curve:
         self.train_sets = {seed: train.subset(self._indices(train, seed)) for seed in self.seeds}
         # one number for all seeds, also where equally many tokens are not equally many segments
         items = self.arguments.size if self.kind == "translation" else self.arguments.size * len(train) / train.targets.sizes.sum()
-        self.batches = max(math.ceil(items / self.settings.batch), 1)
+        self.batches = min(max(math.ceil(items / self.settings.batch), 1), *map(len, self.train_sets.values()))
         dev = open_examples(arguments.tokens, self.vocabulary, "dev", self.settings.length)
         self.dev = dev.subset(np.arange(min(len(dev), self.settings.dev_items)))
 

@@ -15,7 +15,6 @@ from transferlaws.model.loss import linear_cross_entropy
 from transferlaws.model.operations import no_dropout
 from transferlaws.model.packing import Batch, Form, unpack
 from transferlaws.model.transformer import Dropout, Transformer
-from transferlaws.training.distributed import World
 from transferlaws.training.optimisers import Optimiser
 
 
@@ -23,7 +22,7 @@ class Inputs(NamedTuple):
     """Device buffers that a captured step reads."""
 
     tables: list[Tensor]  # of each part of the batch, (streams, columns)
-    counts: Tensor  # (streams,): real target tokens of the whole batch, over all processes
+    counts: Tensor  # (streams,): real target tokens of the whole batch
     streams: Tensor  # (R,)
     rates: Tensor  # (R,)
 
@@ -62,8 +61,8 @@ def gradients_in_parts(model: Transformer, forms: tuple[Form, ...], inputs: Inpu
 class GraphedStep:
     """The first step of a form runs as it is, the second is captured; from then on the graph is replayed."""
 
-    def __init__(self, model: Transformer, optimiser: Optimiser, dropout: float, world: World) -> None:
-        self.model, self.optimiser, self.world = model, optimiser, world
+    def __init__(self, model: Transformer, optimiser: Optimiser, dropout: float) -> None:
+        self.model, self.optimiser = model, optimiser
         self.drop = (lambda _, x: functional.dropout(x, dropout)) if dropout else no_dropout
         self.stream = torch.cuda.Stream()
         self.pool = torch.cuda.graph_pool_handle()
@@ -81,8 +80,6 @@ class GraphedStep:
         forms, tables = zip(*batches, strict=True)
         if self.drop is not no_dropout:
             torch.cuda.manual_seed(seed)
-        if self.world.size > 1:  # bound by arithmetic, and the sums between processes stay out of graphs
-            return self._step(forms, self._inputs(tables, counts, streams, rates))
         key = (forms, len(streams))
         if key not in self.graphs:
             inputs = self._inputs(tables, counts, streams, rates)
@@ -115,5 +112,4 @@ class GraphedStep:
 
     def _step(self, forms: tuple[Form, ...], inputs: Inputs) -> tuple[Tensor, Tensor]:
         loss, gradients = gradients_in_parts(self.model, forms, inputs, self.drop)
-        self.world.sum([loss, *gradients])
         return loss, self.optimiser.step(gradients, inputs.rates)

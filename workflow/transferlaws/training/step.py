@@ -36,7 +36,7 @@ def operations_for(model: Transformer) -> Operations:
     return fused() if model.embedding.is_cuda and model.dtype == torch.bfloat16 else PLAIN
 
 
-class Dropout:
+class SeededDropout:
     """Masks that depend on (seed of a data stream, step, place in the model) alone: the same in any company, in any part of a
     batch, and after a resume.
     """
@@ -63,7 +63,8 @@ class Dropout:
 class Step:
     """Trains replicas that read from a few data streams: replica r reads stream `streams[r]`.
 
-    Out of memory on a GPU, the batch is taken in twice as many parts, from then on, and the step is repeated with the same result.
+    Out of memory on a GPU, the batch is taken in twice as many parts, from then on, and the step is repeated with the same result
+    (on one GPU with dropout: with other masks). A sharded model's processes cannot do so, since they compute together.
     Several processes (`world`) take their rows of the batch each; a sharded model's gradients are summed on its own.
     """
 
@@ -74,11 +75,11 @@ class Step:
         if self.sharded:
             optimiser.count = self.world.replicated(optimiser.count)
         self.parts = 1
-        self.positions = self.computed = 0  # of sequences; in all
+        self.positions = self.computed = 0  # those of sequences; all that were computed
         self.on_gpu = model.embedding.is_cuda
         self.graphed = None
-        if model.embedding.is_cuda and not self.sharded:
-            self.graphed = GraphedStep(model, optimiser, dropout, self.world)
+        if model.embedding.is_cuda and self.world.size == 1:  # sums between processes stay out of graphs
+            self.graphed = GraphedStep(model, optimiser, dropout)
 
     def __call__(
         self,
@@ -91,18 +92,25 @@ class Step:
         step: int,
     ) -> tuple[Tensor, Tensor]:
         """Source (streams, B, S), target (streams, B, T) ids; rates (R,). Returns losses (R,), nats/token, and gradient norms."""
+        counts = (target != 0).sum((1, 2))
         while True:
+            batches, failed = self._packed(source, target), False
             try:
-                batches, counts = self._packed(source, target), (target != 0).sum((1, 2))
                 if self.graphed is not None:
-                    return self.graphed(batches, counts, streams, rates, seed_for(seeds[0], "dropout", step, self.world.rank))
-                loss, gradients = self._gradients(batches, counts, streams, seeds, step)
-                break
+                    loss, norm = self.graphed(batches, counts, streams, rates, seed_for(seeds[0], "dropout", step))
+                else:
+                    loss, gradients = self._gradients(batches, counts, streams, seeds, step)
             except torch.cuda.OutOfMemoryError:
-                if self.parts >= target.shape[1]:
+                if self.sharded or self.parts * self.world.size >= target.shape[1]:
                     raise
-                self.parts *= 2
-                self.forget_graphs()
+                failed = True
+            if not self.world.any(failed):
+                break
+            self.parts *= 2
+            self.forget_graphs()
+        self._count(batches)
+        if self.graphed is not None:
+            return loss, norm
         self.world.sum([loss] if self.sharded else [loss, *gradients])
         norm = self.optimiser.step(gradients, self.world.replicated(rates) if self.sharded else rates)
         return loss, whole(norm)
@@ -112,14 +120,18 @@ class Step:
         every = self.world.size * self.parts
         if target.shape[1] % every:
             source, target = (None if ids is None else _with_empty_rows(ids, every) for ids in (source, target))
-        batches = [
+        return [
             pack(source, target, rows=slice(first, None, every), groups=_groups(self.model), few_forms=self.on_gpu)
             for first in range(self.world.rank, every, self.world.size)
         ]
-        mine = (ids[:, self.world.rank :: self.world.size] for ids in (source, target) if ids is not None)
-        self.positions += sum(map(np.count_nonzero, mine))
-        self.computed += sum(len(target) * side.positions for form, _ in batches for side in (form.source, form.target) if side)
-        return batches
+
+    def _count(self, batches: list[tuple[Form, np.ndarray]]) -> None:
+        for form, table in batches:
+            batch = unpack(form, torch.from_numpy(table))
+            for packed in (batch.source, batch.inputs):
+                if packed is not None:
+                    self.positions += int(packed.layout.lengths.sum())
+                    self.computed += packed.ids.numel()
 
     @property
     def padding(self) -> float:
@@ -138,13 +150,15 @@ class Step:
         parameters = list(self.model.parameters())
         total, gradients = torch.zeros(len(streams), device=streams.device), None
         for form, table in batches:
-            drop = Dropout(self.dropout, seeds, step, streams) if self.dropout else no_dropout
+            drop = SeededDropout(self.dropout, seeds, step, streams) if self.dropout else no_dropout
             loss = batch_loss(self.model, unpack(form, torch.from_numpy(table).to(streams.device)[streams]), counts, drop)
             total += loss.detach()
             if self.sharded:  # accumulates, and divides by the number of processes
                 (loss.sum() * self.world.size).backward()
                 continue
             more = torch.autograd.grad(loss.sum(), parameters)
+            if len(batches) > 1 or self.world.size > 1:  # a sum of bf16 parts would lose the small ones
+                more = [gradient.float() for gradient in more]
             gradients = list(more) if gradients is None else [old.add_(new) for old, new in zip(gradients, more, strict=True)]
         if self.sharded:
             gradients = [parameter.grad for parameter in self.model.parameters()]  # the sharded ones are back only now

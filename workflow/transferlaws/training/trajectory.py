@@ -257,8 +257,8 @@ class Trajectory:
         share = self.settings.anneal_share
         passed = plain["counts"]["tokens"]
         missed = [rung for rung in self.ladder if rung not in done and passed > rung * (1 - share) and passed > 0]
-        whole = all(_is(self.state / rung["path"] / "model.safetensors", rung["sha256"]) for rung in plain["rungs"])
-        if missed or not whole:  # a rung was put below the end of the ladder, or lost: start again
+        intact = all(_is(self.state / rung["path"] / "model.safetensors", rung["sha256"]) for rung in plain["rungs"])
+        if missed or not intact:  # a rung was put below the end of the ladder, or lost: start again
             return
         self._load(tensors)
         self.counts, self.rungs, self.log.lines = plain["counts"], plain["rungs"], plain["log"]

@@ -15,13 +15,14 @@ import triton.language as tl
 from torch import Tensor
 from torch.nn import functional
 
-from transferlaws.model.kernels.tiles import LONG, TILES
+from transferlaws.model.kernels.tiles import LONG, TILES, Tile
 from transferlaws.model.operations import Positions, diagonal_sums
 from transferlaws.model.packing import Layout
 
 MARGIN = 128  # most rows or columns of a tile
 PROGRAMS = 2048  # that share the sequences whose bias gradients are added up
 LOG2E = math.log2(math.e)
+SUMMING = ("backward_queries", "backward_bias")  # which share the sums of the bias's gradient: beyond its reach, and within
 
 
 @triton.jit
@@ -120,7 +121,7 @@ def _forward(Q, K, V, TABLE, Q_STARTS, Q_LENGTHS, K_STARTS, K_LENGTHS, OUT, LSE,
 def _backward_queries(Q, K, V, TABLE, Q_STARTS, Q_LENGTHS, K_STARTS, K_LENGTHS, OUT, LSE, D_OUT, DELTA, D_Q, D_FAR,
                       q_replica, q_row, k_replica, k_row, q_table, k_table, table_row, reach, N, B, H, LOG2E: tl.constexpr,
                       BIASED: tl.constexpr, FAR: tl.constexpr, CAUSAL: tl.constexpr, WIDTH: tl.constexpr, W: tl.constexpr,
-                      BM: tl.constexpr, BN: tl.constexpr):  # fmt: skip
+                      BM: tl.constexpr, BN: tl.constexpr, FAR_ROWS: tl.constexpr, FAR_COLUMNS: tl.constexpr):  # fmt: skip
     """Also the sums of score gradients in tiles beyond `reach`: D_FAR (R * B * H, row tiles, 2), earlier keys first."""
     sequence, head, replica = tl.program_id(0) // H % B, tl.program_id(0) % H, tl.program_id(0) // (H * B)
     q_start, T = _place(Q_STARTS, Q_LENGTHS, replica, sequence, q_table)
@@ -157,7 +158,8 @@ def _backward_queries(Q, K, V, TABLE, Q_STARTS, Q_LENGTHS, K_STARTS, K_LENGTHS, 
             d_scores = weights * (tl.dot(d_out, tl.trans(v)) - delta[:, None])
             d_q += tl.dot(d_scores.to(k.dtype), k)
             if FAR:
-                found = tl.where(_is_near(row, col, reach, BM, BN), 0.0, tl.sum(tl.sum(d_scores, 1), 0))
+                near = _is_near(row // FAR_ROWS * FAR_ROWS, col // FAR_COLUMNS * FAR_COLUMNS, reach, FAR_ROWS, FAR_COLUMNS)
+                found = tl.where(near, 0.0, tl.sum(tl.sum(d_scores, 1), 0))
                 before += tl.where(col < row, found, 0.0)
                 behind += tl.where(col < row, 0.0, found)
         _store(_base(D_Q, replica, q_start, head, q_replica, q_row, WIDTH), d_q, rows, width, q_row, T, WIDTH)
@@ -214,7 +216,8 @@ def _backward_keys(Q, K, V, TABLE, Q_STARTS, Q_LENGTHS, K_STARTS, K_LENGTHS, LSE
 def _backward_bias(Q, K, V, TABLE, Q_STARTS, Q_LENGTHS, K_STARTS, K_LENGTHS, LSE, D_OUT, DELTA, D_BIAS,
                    q_replica, q_row, k_replica, k_row, q_table, k_table, table_row, reach, N, B, H, CHUNKS, LONGEST,
                    LOG2E: tl.constexpr, BIASED: tl.constexpr, FAR: tl.constexpr, CAUSAL: tl.constexpr, WIDTH: tl.constexpr,
-                   W: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr):  # fmt: skip
+                   W: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
+                   FAR_ROWS: tl.constexpr, FAR_COLUMNS: tl.constexpr):  # fmt: skip
     """One tile of the bias gradient (R, H, chunks, longest, longest), added up over the sequences of a chunk: every CHUNKS-th.
 
     Zeros beyond `reach`, where `_backward_queries` has the sums.
@@ -227,7 +230,8 @@ def _backward_bias(Q, K, V, TABLE, Q_STARTS, Q_LENGTHS, K_STARTS, K_LENGTHS, LSE
     total = tl.zeros([BM, BN], tl.float32)
     last = B
     if FAR:
-        last = tl.where(_is_near(row, col, reach, BM, BN), B, 0)
+        near = _is_near(row // FAR_ROWS * FAR_ROWS, col // FAR_COLUMNS * FAR_COLUMNS, reach, FAR_ROWS, FAR_COLUMNS)
+        last = tl.where(near, B, 0)
     if CAUSAL:
         last = tl.where(col < row + BM, last, 0)
     for sequence in range(chunk, last, CHUNKS):
@@ -283,14 +287,26 @@ class _Shape(NamedTuple):
 
     def plan(self, kernel: str) -> tuple[int, int, dict[str, int | float | bool]]:
         """Tiles of the longest sequence along queries and along keys, and the compile-time arguments of a kernel."""
-        sides = self.queries.side, self.keys.side
-        mean = sum(side.positions for side in sides) / (2 * self.sequences)
-        most = TILES[kernel][mean >= LONG]
-        sizes = [min(max(triton.next_power_of_2(side.width), 16), size) for side, size in zip(sides, most[:2], strict=True)]
+        (rows, columns), tile = self._sizes(kernel), self._tile(kernel)
         named = {"LOG2E": LOG2E, "BIASED": self.reach is not None, "FAR": self.far, "CAUSAL": self.causal, "WIDTH": self.width}
         padded = max(triton.next_power_of_2(self.width), 16)
-        tiles = {"W": padded, "BM": sizes[0], "BN": sizes[1], "num_warps": most.warps, "num_stages": most.stages}
-        return triton.cdiv(sides[0].width, sizes[0]), triton.cdiv(sides[1].width, sizes[1]), named | tiles
+        tiles = {"W": padded, "BM": rows, "BN": columns, "num_warps": tile.warps, "num_stages": tile.stages}
+        if kernel in SUMMING:  # what is far to the one must be far to the other: the largest tile decides for both
+            sizes = [self._sizes(name) for name in SUMMING]
+            tiles |= {"FAR_ROWS": max(size[0] for size in sizes), "FAR_COLUMNS": max(size[1] for size in sizes)}
+        widths = self.queries.side.width, self.keys.side.width
+        return triton.cdiv(widths[0], rows), triton.cdiv(widths[1], columns), named | tiles
+
+    def _tile(self, kernel: str) -> Tile:
+        mean = (self.queries.side.positions + self.keys.side.positions) / (2 * self.sequences)
+        return TILES[kernel][mean >= LONG]
+
+    def _sizes(self, kernel: str) -> tuple[int, int]:
+        """Rows and columns of a kernel's tile, no larger than the longest sequence asks for."""
+        tile, widths = self._tile(kernel), (self.queries.side.width, self.keys.side.width)
+        return tuple(
+            min(max(triton.next_power_of_2(width), 16), most) for width, most in zip(widths, (tile.rows, tile.columns), strict=True)
+        )
 
 
 class Attention(torch.autograd.Function):
