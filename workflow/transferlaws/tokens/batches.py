@@ -126,6 +126,10 @@ class MixtureStream:
         """Most segments that a batch of this width can hold: its fixed number of rows."""
         return max(self.batch_tokens // int(width), 1)
 
+    def __iter__(self) -> Iterator[TextBatch]:
+        while True:
+            yield self.next()
+
     def next(self) -> TextBatch:
         """Draw segments until some width has a full batch."""
         total, rows = sum(self.drawn.values()) + 1, [self.rows(width) for width in self.widths]
