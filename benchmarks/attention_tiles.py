@@ -58,7 +58,6 @@ def microseconds(kernel: str, long: bool, tile: tiles.Tile, made: tuple, calls: 
     layout, q, positions, heads = made
     short, other = tiles.TILES[kernel]
     tiles.TILES[kernel] = (short, tile) if long else (tile, other)
-    name = f"_{kernel}"
     try:
 
         def call() -> None:
@@ -71,7 +70,7 @@ def microseconds(kernel: str, long: bool, tile: tiles.Tile, made: tuple, calls: 
             for _ in range(calls):
                 call()
             torch.cuda.synchronize()
-        times = [event.self_device_time_total for event in found.key_averages() if event.key == name]
+        times = [event.self_device_time_total for event in found.key_averages() if event.key == kernel]
         return sum(times) / calls if times else float("inf")
     except Exception as error:  # too much shared memory, say
         print(kernel, tile, str(error).splitlines()[0][:100], flush=True)
