@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-GROUPS = 8  # of sequences of like length, that plain attention pads on a CPU
+GROUPS = 8  # most that plain attention pads on a CPU, of sequences of like length
 
 
 class Side(NamedTuple):

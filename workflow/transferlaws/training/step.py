@@ -167,8 +167,8 @@ class Step:
 
 
 def _groups(model: Transformer) -> int:
-    """Padded groups that the model's attention wants: more where padding costs more than starting another group."""
-    return 0 if not model.operations.pads else 1 if model.embedding.is_cuda else GROUPS
+    """Padded groups that the model's attention wants: padding costs in proportion to the replicas, another group always the same."""
+    return 0 if not model.operations.pads else 1 if model.embedding.is_cuda else min(model.replicas, GROUPS)
 
 
 def _with_empty_rows(ids: np.ndarray, multiple: int) -> np.ndarray:
