@@ -167,7 +167,7 @@ class Step:
 
 
 def _groups(model: Transformer) -> int:
-    """Padded groups that the model's attention wants: padding costs in proportion to the replicas, another group always the same."""
+    """Padded groups that the model's attention wants: padding costs in proportion to the replicas, a group costs the same."""
     return 0 if not model.operations.pads else 1 if model.embedding.is_cuda else min(model.replicas, GROUPS)
 
 
