@@ -108,7 +108,7 @@ class Step:
                 break
             self.parts *= 2
             self.forget_graphs()
-        self._count(batches)
+        self._count(batches, (source, target))
         if self.graphed is not None:
             return loss, norm
         self.world.sum([loss] if self.sharded else [loss, *gradients])
@@ -125,13 +125,10 @@ class Step:
             for first in range(self.world.rank, every, self.world.size)
         ]
 
-    def _count(self, batches: list[tuple[Form, np.ndarray]]) -> None:
-        for form, table in batches:
-            batch = unpack(form, torch.from_numpy(table))
-            for packed in (batch.source, batch.inputs):
-                if packed is not None:
-                    self.positions += int(packed.layout.lengths.sum())
-                    self.computed += packed.ids.numel()
+    def _count(self, batches: list[tuple[Form, np.ndarray]], sides: Sequence[np.ndarray | None]) -> None:
+        mine = (ids[:, self.world.rank :: self.world.size] for ids in sides if ids is not None)
+        self.positions += sum(map(np.count_nonzero, mine))
+        self.computed += sum(len(table) * side.positions for form, table in batches for side in (form.source, form.target) if side)
 
     @property
     def padding(self) -> float:
