@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from engine_common import ROOT, Results, device, seconds_a_call
+from engine_common import ROOT, Results, seconds_a_call
 from engine_mfu import LARGE, LARGE_LENGTH, LARGE_VOCABULARY
 from safetensors.torch import load_file
 
@@ -28,6 +28,7 @@ from transferlaws.model.checkpoint import save_checkpoint
 from transferlaws.model.settings import ModelSettings
 from transferlaws.model.transformer import Transformer
 from transferlaws.tokens.vocabulary import Vocabulary
+from transferlaws.training.device import choose_device
 from transferlaws.training.distributed import World, shard
 from transferlaws.training.optimisers import Optimiser
 from transferlaws.training.settings import OptimiserSettings
@@ -168,7 +169,7 @@ def compare_finetuning(root: Path, results: Results) -> None:
 
 def worker(forms: list[str], batches: list[int], steps: int, output: Path) -> None:
     """One of the processes of a large model's steps; the first writes {form: {batch: (positions a second, GiB, parts)}}."""
-    world, found = World.join(device()), {}
+    world, found = World.join(choose_device()), {}
     for form in forms:
         found[form] = speeds(form, batches, steps, world)
         if world.first:

@@ -16,8 +16,9 @@ from transferlaws.model.settings import ModelSettings
 from transferlaws.model.transformer import Transformer
 from transferlaws.progress import Progress
 from transferlaws.tokens.vocabulary import Vocabulary
+from transferlaws.training.device import choose_device
 from transferlaws.training.examples import Examples, open_examples
-from transferlaws.training.step import choose_device, compute_type, summed_losses
+from transferlaws.training.step import compute_type, summed_losses
 
 CPU_GROUP = 12  # replicas at once on a CPU
 

@@ -37,9 +37,6 @@ class World:
             return cls(0, 1, device)
         from torch.distributed.device_mesh import init_device_mesh
 
-        if device.type == "cuda":
-            device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-            torch.cuda.set_device(device)
         mesh = init_device_mesh(device.type, (size,))
         return cls(dist.get_rank(), size, device, mesh)
 

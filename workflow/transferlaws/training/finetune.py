@@ -19,6 +19,7 @@ from transferlaws.model.transformer import Transformer
 from transferlaws.progress import Progress
 from transferlaws.tokens.batches import nested_subset
 from transferlaws.tokens.vocabulary import Vocabulary
+from transferlaws.training.device import choose_device
 from transferlaws.training.distributed import World
 from transferlaws.training.examples import Examples, open_examples
 from transferlaws.training.launch import spread
@@ -26,7 +27,7 @@ from transferlaws.training.lockstep import Lockstep, Replica
 from transferlaws.training.log import Log, Utilisation, write_lines
 from transferlaws.training.settings import FinetuningSettings
 from transferlaws.training.state import Checkpointer, key, load_state, save_state
-from transferlaws.training.step import choose_device, compute_type, operations_for
+from transferlaws.training.step import compute_type, operations_for
 
 CPU_GROUP = 12  # replicas at once on a CPU: enough to share the cost of a step's bookkeeping, little memory
 

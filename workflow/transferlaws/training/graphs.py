@@ -100,7 +100,7 @@ class GraphedStep:
         return captured.loss, captured.norm
 
     def _inputs(self, tables: tuple[np.ndarray, ...], counts: np.ndarray, streams: Tensor, rates: Tensor) -> Inputs:
-        *moved, counts = (torch.from_numpy(array).pin_memory().to("cuda", non_blocking=True) for array in (*tables, counts))
+        *moved, counts = (torch.from_numpy(array).pin_memory().to(streams.device, non_blocking=True) for array in (*tables, counts))
         return Inputs(moved, counts, streams.clone(), rates.clone())
 
     def _capture(self, forms: tuple[Form, ...], inputs: Inputs) -> Captured:

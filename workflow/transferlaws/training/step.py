@@ -16,14 +16,6 @@ from transferlaws.training.graphs import GraphedStep, batch_loss
 from transferlaws.training.optimisers import Optimiser
 
 
-def choose_device() -> torch.device:
-    """The GPU if there is one. On a CPU, denormals are flushed: moments that decay to nothing would slow every step."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    torch.set_flush_denormal(True)
-    return torch.device("cpu")
-
-
 def compute_type(precision: str, device: torch.device) -> torch.dtype:
     """`auto` is bf16 on a GPU and fp32 on a CPU; never fp16, which overflows in T5's feed-forward layers."""
     if precision == "auto":

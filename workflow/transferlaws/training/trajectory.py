@@ -20,6 +20,7 @@ from transferlaws.tokens.objectives import Example, corrupt
 from transferlaws.tokens.shards import TokenCorpus
 from transferlaws.tokens.vocabulary import Vocabulary
 from transferlaws.training.ahead import Ahead
+from transferlaws.training.device import choose_device
 from transferlaws.training.distributed import World, fill, shard, whole
 from transferlaws.training.ladder import within_text
 from transferlaws.training.log import Log, Utilisation, write_lines
@@ -27,7 +28,7 @@ from transferlaws.training.optimisers import Optimiser
 from transferlaws.training.schedules import decay_factor, trunk_factor
 from transferlaws.training.settings import PretrainingSettings
 from transferlaws.training.state import Checkpointer, key, load_state, save_state
-from transferlaws.training.step import Step, choose_device, compute_type, operations_for, summed_losses
+from transferlaws.training.step import Step, compute_type, operations_for, summed_losses
 
 LOG_EVERY = 20  # steps
 
