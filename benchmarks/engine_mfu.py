@@ -67,19 +67,20 @@ def large(batch: int, results: Results, rate: float) -> None:
     if torch.cuda.is_available():
         results.add(f"peak memory, {label}", torch.cuda.max_memory_allocated() / 2**30, "GiB")
         torch.cuda.reset_peak_memory_stats()
-    profile(call, "T5-770M", results)
+    profile(call, f"T5-770M_{batch}", results)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=240, help="start no part after this")
-    parser.add_argument("--batch", type=int, default=16, help="sequences of the T5-770M step")
+    parser.add_argument("--batches", type=int, nargs="+", default=[48, 64], help="sequences of the T5-770M step")
     arguments = parser.parse_args()
     results = Results("engine_mfu", arguments.seconds)
     rate = matrix_rate()
     results.add("bf16 matrix rate, 8192 x 8192", rate / 1e12, "TFLOP/s")
-    with results.part("T5-770M"):
-        large(arguments.batch, results, rate)
+    for batch in arguments.batches:
+        with results.part(f"T5-770M, batch {batch}"):
+            large(batch, results, rate)
     for size in (512, 256, 128):
         if results.in_time:
             with results.part(f"d={size}"):

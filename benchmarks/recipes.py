@@ -42,7 +42,7 @@ RECIPES = {
     "dropout 0.1 in fine-tuning": {"finetuning": {"dropout": 0.1}},
     "annealed": {"pretraining": {"anneal": 0.2}},
     "adafactor": {"pretraining": ADAFACTOR, "finetuning": ADAFACTOR},
-    "muon": {"pretraining": MUON, "finetuning": MUON | {"learning_rates": [1e-3, 3e-3, 1e-2]}},
+    "muon": {"pretraining": MUON, "finetuning": MUON | {"learning_rates": [1e-2, 3e-2, 1e-1]}},
 }
 
 
