@@ -35,8 +35,8 @@ def matrix_axes(name: str, parameter: Tensor) -> tuple[int, ...]:
 
 
 def rms(x: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """Root mean square over `axes`, kept as axes of size 1."""
-    return torch.linalg.vector_norm(x, dim=axes, keepdim=True) / _size(x, axes) ** 0.5
+    """Root mean square over `axes` in fp32, kept as axes of size 1."""
+    return torch.linalg.vector_norm(x, dim=axes, keepdim=True, dtype=torch.float32) / _size(x, axes) ** 0.5
 
 
 def _size(x: Tensor, axes: tuple[int, ...]) -> int:
@@ -171,7 +171,9 @@ class Optimiser:
         for (name, p), gradient in zip(self._masters().items(), gradients, strict=True):
             axes, weight, p = matrix_axes(name, p), weights[name].detach(), p.detach()
             if self.fused is not None:
-                rate = _like(rates, p) * (rms(p, axes).clamp(min=LEAST_RMS) if self.settings.name == "adamw-scaled" else 1.0)
+                rate = _like(rates, p)
+                if self.settings.name == "adamw-scaled":  # of the rounded copy, which is half as many bytes to read
+                    rate = rate * rms(weight, axes).clamp(min=LEAST_RMS)
                 rate = rate.expand([1 if axis in axes else size for axis, size in enumerate(p.shape)])  # one a matrix
                 shadow = p if weight.dtype == p.dtype else weight
                 self.fused(p, gradient, self.state[name], shadow, rate, factor, correction, axes, self.settings)
