@@ -151,17 +151,17 @@ def test_a_broken_input_is_named(curves, tmp_path, capfd, name, value):
     assert f"{name}.json" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("confidence", [0.8, 0.9, 0.99])
-def test_the_page_and_the_advice_say_the_same_with_the_same_numbers(tmp_path, confidence):
+@pytest.mark.parametrize(("confidence", "middling"), [(0.9, 0.045), (0.99, 0.09)])
+def test_the_page_and_the_advice_say_the_same_with_the_same_numbers(tmp_path, confidence, middling):
     """Leads of every size: the words and the interval of the page's sentence are those of the advice's comparison."""
     table, words = simulated_study.measurements(), set()
-    for lead in (0.0, 0.03, 0.05, 0.1, 0.3):
+    for lead in (0.0, middling, 0.3):
         risen = table["mixture"].map({"en+de": 1 + lead}).fillna(1.0)
         means = table.groupby(["mixture", "pretraining_tokens"])["bleu"].transform("mean")
         level = table["pretraining_tokens"].map(lambda tokens: simulated_study.bleu("en", tokens) if tokens else 7.0)
-        csv, laws = simulated_study.write(tmp_path, table.assign(bleu=table["bleu"] / means * level * risen), ("score-log",))
+        csv, laws = simulated_study.write(tmp_path, table.assign(bleu=table["bleu"] / means * level * risen), ())
         out = tmp_path / "advice.json"
-        arguments = ["advise", "--measurements", csv, "--laws", *laws, "--settings", json.dumps({"confidence": confidence})]
+        arguments = ["advise", "--measurements", csv, "--laws", "--settings", json.dumps({"confidence": confidence})]
         assert main([*map(str, arguments), "--output", str(out), "--markdown", str(tmp_path / "advice.md")]) == 0
         advice = json.loads(out.read_text())
         text = page(tmp_path, csv, laws, advice=advice).text
@@ -172,4 +172,4 @@ def test_the_page_and_the_advice_say_the_same_with_the_same_numbers(tmp_path, co
         than = {"not told apart": "not to be told apart from it"}.get(pair["sureness"], f"{pair['sureness']} better than it")
         assert f"Against the next, {other}, that is {by['estimate']} {interval}: {than}" in text
         words.add(pair["sureness"])
-    assert {"surely", "not told apart"} <= words
+    assert words == {"surely", "probably", "not told apart"}
