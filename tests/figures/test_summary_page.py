@@ -1,6 +1,7 @@
 """The page alone must say what helps, by how much and how sure that is, and nothing on it may be active."""
 
 import json
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -47,7 +48,8 @@ def page(folder, csv, laws=(), **documents):
 def whole(curves, tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     answer = {"task": "en-de", "model": "mini", "mixture": "en", "finetuning_size": 8000.0, "finetuning_unit": "pairs"}
-    advice = {"answers": [answer | {"answer": "other data", "because": "en+de is predicted to be better there."}]}
+    answers = [answer | {"answer": "other data", "because": "en+de is predicted to be better there."}]
+    advice = {"settings": {"confidence": 0.9}, "answers": answers}
     return page(folder, *curves, advice=advice, study=STUDY, reports=REPORT)
 
 
@@ -55,13 +57,14 @@ def test_the_answer_stands_first_with_intervals(whole):
     table = simulated_study.measurements()
     last = table[table["pretraining_tokens"] == table["pretraining_tokens"].max()].groupby("mixture")["bleu"].mean()
     gain = last["en+de"] - table[table["mixture"] == "scratch"]["bleu"].mean()
-    assert f"en+de helps most: BLEU +{gain:.1f} (90 % interval +" in whole.text
+    assert f"en+de did best: BLEU +{gain:.1f} (90 % interval +" in whole.text
     assert "over training from scratch, after 16M pretraining tokens" in whole.text
-    assert f"Against the next, en, that is +{last['en+de'] - last['en']:.1f}" in whole.text and "a lead beyond noise" in whole.text
+    assert f"Against the next, en, that is +{last['en+de'] - last['en']:.1f}" in whole.text
+    assert "surely better than it. en+de did best" in whole.text and "Surely better: the interval of the difference" in whole.text
     drop = table.groupby(["mixture", "pretraining_tokens"])["cross_entropy"].mean()
     drop = drop["scratch"].mean() - drop["en+de"].iloc[-1]
-    assert f"en+de helps most: cross-entropy (nats/token) +{drop:.3f} (90 % interval +" in whole.text
-    assert whole.text.index("helps most") < whole.text.index("What was measured")
+    assert f"en+de did best: cross-entropy (nats/token) +{drop:.3f} (90 % interval +" in whole.text
+    assert whole.text.index("did best") < whole.text.index("What was measured")
 
 
 def test_the_page_says_on_what_how_often_at_which_version(whole):
@@ -101,7 +104,7 @@ def test_html_in_names_sentences_and_reports_is_inert(tmp_path):
     csv, laws = simulated_study.write(tmp_path, table, ("score-log",))
     report = REPORT | {"name": evil, "licence": evil, "version": evil, "removed": {evil: 3}, "files": {evil: evil}}
     answer = {"task": evil, "model": evil, "mixture": evil, "finetuning_size": 8000.0, "finetuning_unit": evil}
-    advice = {"answers": [answer | {"answer": evil, "because": evil}]}
+    advice = {"settings": {"confidence": 0.9}, "answers": [answer | {"answer": evil, "because": evil}]}
     found = page(tmp_path, csv, laws, advice=advice, study={"study": evil, "mixtures": {evil: {evil: 1}}}, reports=report)
     assert len([tag for tag, _ in found.tags if tag == "img"]) == 1  # the figure
     assert not [name for _, attributes in found.tags for name in attributes if name.startswith("on")]
@@ -112,18 +115,15 @@ def test_no_more_is_said_than_is_known(tmp_path):
     table = simulated_study.measurements()
     none = table.copy()
     none["bleu"] = 9 + none["seed"] / 10 + none.groupby("mixture").cumcount() * 1e-3
-    assert (
-        "No mixture beats training from scratch by more than noise"
-        in page(tmp_path, simulated_study.write(tmp_path, none, ())[0]).text
-    )
+    assert ", not to be told apart from scratch (" in page(tmp_path, simulated_study.write(tmp_path, none, ())[0]).text
     one = table[table["seed"] == 1]
     text = page(tmp_path, simulated_study.write(tmp_path, one, ())[0]).text
-    assert "With one seed this cannot be told from noise" in text and "helps most" not in text
+    assert "With one seed this cannot be told from noise" in text and "surely better than" not in text
     unpaired = table[table["mixture"] != "scratch"]
     assert "Nothing was trained from scratch" in page(tmp_path, simulated_study.write(tmp_path, unpaired, ())[0]).text
     worse = table.copy()
     worse.loc[worse["mixture"] == "fr", "bleu"] *= 0.5
-    assert "Worse than training from scratch: fr (−" in page(tmp_path, simulated_study.write(tmp_path, worse, ())[0]).text
+    assert "Surely worse than training from scratch: fr (−" in page(tmp_path, simulated_study.write(tmp_path, worse, ())[0]).text
     diverged = table.copy()
     diverged.loc[0, "status"] = "diverged"
     assert "1 of 32 runs diverged" in page(tmp_path, simulated_study.write(tmp_path, diverged, ())[0]).text
@@ -142,10 +142,34 @@ def test_a_minimal_table_made_elsewhere_has_a_page(tmp_path):
     columns = ["task", "model", "mixture", "seed", "pretraining_tokens", "finetuning_size", "finetuning_unit", "bleu"]
     table = simulated_study.measurements()[columns]
     found = page(tmp_path, simulated_study.write(tmp_path, table, ())[0])
-    assert "helps most" in found.text and "not recorded" in found.text
+    assert "did best" in found.text and "not recorded" in found.text
 
 
 @pytest.mark.parametrize(("name", "value"), [("advice", {"schema": 1}), ("reports", {"name": "x"})])
 def test_a_broken_input_is_named(curves, tmp_path, capfd, name, value):
     assert page(tmp_path, *curves, **{name: value}) == 1
     assert f"{name}.json" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("confidence", "middling"), [(0.9, 0.045), (0.99, 0.09)])
+def test_the_page_and_the_advice_say_the_same_with_the_same_numbers(tmp_path, confidence, middling):
+    """Leads of every size: the words and the interval of the page's sentence are those of the advice's comparison."""
+    table, words = simulated_study.measurements(), set()
+    for lead in (0.0, middling, 0.3):
+        risen = table["mixture"].map({"en+de": 1 + lead}).fillna(1.0)
+        means = table.groupby(["mixture", "pretraining_tokens"])["bleu"].transform("mean")
+        level = table["pretraining_tokens"].map(lambda tokens: simulated_study.bleu("en", tokens) if tokens else 7.0)
+        csv, laws = simulated_study.write(tmp_path, table.assign(bleu=table["bleu"] / means * level * risen), ())
+        out = tmp_path / "advice.json"
+        arguments = ["advise", "--measurements", csv, "--laws", "--settings", json.dumps({"confidence": confidence})]
+        assert main([*map(str, arguments), "--output", str(out), "--markdown", str(tmp_path / "advice.md")]) == 0
+        advice = json.loads(out.read_text())
+        text = page(tmp_path, csv, laws, advice=advice).text
+        best, other = re.search(r"(\S+) did best: BLEU.*? Against the next, (\S+), that is", text).groups()
+        (pair,) = [p for p in advice["comparisons"] if p["metric"] == "bleu" and {p["mixture"], p["other"]} == {best, other}]
+        by = {part: f"{pair['difference'][part]:+.1f}".replace("-", "−") for part in ("estimate", "low", "high")}
+        interval = f"({100 * confidence:.3g} % interval {by['low']} to {by['high']})"
+        than = {"not told apart": "not to be told apart from it"}.get(pair["sureness"], f"{pair['sureness']} better than it")
+        assert f"Against the next, {other}, that is {by['estimate']} {interval}: {than}" in text
+        words.add(pair["sureness"])
+    assert words == {"surely", "probably", "not told apart"}

@@ -30,17 +30,17 @@ def table(parameters=(-6.9, 0.9, 1.6), mixtures=("en+de",), scratch=4.0, noise=Q
     )
 
 
-def advise(folder, frame, laws=("score-log",), fit=None, **settings):
+def advise(folder, frame, laws=("score-log",), fit=None, options=(), **settings):
     path = folder / "measurements.csv"
     frame.to_csv(path, index=False)
     files = []
     for law in laws:
         files.append(str(folder / f"{law}.json"))
-        options = json.dumps({"bootstraps": 400, **(fit or {})})
-        assert main(["fit", str(path), "--law", law, "--settings", options, "--output", files[-1]]) == 0
+        procedure = json.dumps({"bootstraps": 400, **(fit or {})})
+        assert main(["fit", str(path), "--law", law, "--settings", procedure, "--output", files[-1]]) == 0
     out, page = folder / "advice.json", folder / "advice.md"
     arguments = ["--settings", json.dumps(settings), "--output", str(out), "--markdown", str(page)]
-    assert main(["advise", "--measurements", str(path), "--laws", *files, *arguments]) == 0
+    assert main(["advise", "--measurements", str(path), "--laws", *files, *arguments, *options]) == 0
     return json.loads(out.read_text()), page.read_text()
 
 
@@ -107,7 +107,7 @@ def test_the_better_mixture_is_named_with_its_lead(tmp_path):
     bad = table(parameters=(-6.9, 0.75, 1.6), mixtures=("fr",), scratch=None)
     advice, page = advise(tmp_path, pd.concat([good, bad]))
     (pair,) = advice["comparisons"]
-    assert (pair["mixture"], pair["other"], pair["sure"]) == ("en+de", "fr", True)
+    assert (pair["mixture"], pair["other"], pair["sureness"]) == ("en+de", "fr", "surely")
     lead = EQUATIONS["score-log"](np.array([-6.9, 0.9, 1.6]), 1e9) - EQUATIONS["score-log"](np.array([-6.9, 0.75, 1.6]), 1e9)
     assert pair["difference"]["low"] < lead < pair["difference"]["high"]
     assert "Best measured by bleu: **en+de**, surely better than fr" in page
@@ -121,8 +121,8 @@ def test_cross_entropy_is_a_witness_beside_the_score(tmp_path):
     frame["cross_entropy"] = np.where(frame.mixture == "de+en", 2.0, 2.5) + 0.001 * frame.seed
     advice, page = advise(tmp_path, frame)
     by = {pair["metric"]: pair for pair in advice["comparisons"]}
-    assert not by["bleu"]["sure"]
-    assert by["cross_entropy"]["sure"] and by["cross_entropy"]["mixture"] == "de+en"
+    assert by["bleu"]["sureness"] == "not told apart"
+    assert by["cross_entropy"]["sureness"] == "surely" and by["cross_entropy"]["mixture"] == "de+en"
     assert by["cross_entropy"]["difference"]["estimate"] == pytest.approx(0.5)
     assert "Best measured by cross_entropy: **de+en**, surely better than en+de." in page
 
@@ -130,8 +130,77 @@ def test_cross_entropy_is_a_witness_beside_the_score(tmp_path):
 def test_equal_mixtures_are_not_called_different(tmp_path):
     advice, _ = advise(tmp_path, table(mixtures=("en+de", "de+en")))
     (pair,) = advice["comparisons"]
-    assert not pair["sure"]
+    assert pair["sureness"] == "not told apart"
     assert pair["difference"]["low"] < 0 < pair["difference"]["high"]
+
+
+def test_a_lead_whose_interval_holds_0_is_never_called_sure(tmp_path):
+    """Leads that grow: first the two cannot be told apart, then one is probably better, then surely; each with its interval."""
+    frame, words = table(mixtures=("en+de", "de+en")), []
+    rises = np.where(frame.mixture == "en+de", 1.0, 0.0)
+    level = frame[frame.mixture == "de+en"].groupby("pretraining_tokens").bleu.mean()
+    equal = np.where(rises, frame.groupby(["mixture", "pretraining_tokens"]).bleu.transform("mean"), 1.0)
+    frame["bleu"] = np.where(rises, frame.bleu / equal * frame.pretraining_tokens.map(level), frame.bleu)
+    for lead in (0.002, 0.009, 0.03):
+        risen = frame.assign(bleu=frame.bleu * (1 + lead * rises))
+        advice, page = advise(tmp_path, risen)
+        (pair,) = advice["comparisons"]
+        assert pair["mixture"] == "en+de"
+        assert (pair["difference"]["low"] > 0) == (pair["sureness"] == "surely")
+        assert (0.9 <= pair["probability_better"] < 0.95) == (pair["sureness"] == "probably")
+        words.append(pair["sureness"])
+        phrase = {"not told apart": "not to be told apart from"}.get(words[-1], f"{words[-1]} better than")
+        assert f"**en+de**, {phrase} de+en." in page and f"en+de is {phrase} de+en at D_p" in page
+    assert words == ["not told apart", "probably", "surely"]
+
+
+def test_where_the_text_is_used_up_the_advice_is_more_text(tmp_path):
+    """The gain is the law's, as without a limit; what is said of it is not."""
+    frame = table().assign(pretraining_epochs=lambda f: f.pretraining_tokens / 8e8)
+    (free,) = advise(tmp_path, frame, worthwhile=1.0)[0]["answers"]
+    advice, page = advise(tmp_path, frame, worthwhile=1.0, options=["--max-epochs", "1.25"])
+    (found,) = advice["answers"]
+    assert (free["answer"], found["answer"], found["continue_to"]) == ("continue", "more text", None)
+    assert free["measured"]["text_end"] is None
+    assert found["measured"]["text_end"] == pytest.approx(1e9)
+    assert found["forecast"] == free["forecast"] and found["forecast"]["gain"]["low"] > 1
+    assert "its text is used up at D_p = 1G (max_epochs: 1.25): this gain takes more text, or another mixture" in page
+    assert "**more text**" in page and "continue to" not in page
+
+
+def test_with_text_for_a_worthwhile_part_of_the_way_the_advice_is_to_go_to_its_end(tmp_path):
+    frame = table().assign(pretraining_epochs=lambda f: f.pretraining_tokens / 1e9)
+    (found,) = advise(tmp_path, frame, worthwhile=1.0, options=["--max-epochs", "2"])[0]["answers"]
+    assert (found["answer"], found["continue_to"]) == ("continue", pytest.approx(2e9))
+    assert found["forecast"]["pretraining_tokens"] == pytest.approx(2e9)
+    assert found["because"].endswith("Its text ends there.")
+
+
+def test_text_enough_changes_nothing_and_a_score_that_stays_flat_needs_no_more_of_it(tmp_path):
+    frame = table().assign(pretraining_epochs=lambda f: f.pretraining_tokens / 1e9)
+    (free,), (enough,) = (advise(tmp_path, frame, options=options)[0]["answers"] for options in ([], ["--max-epochs", "4"]))
+    assert enough | {"measured": free["measured"]} == free
+    flat = table(parameters=(10.0, 0.02, 1.0), scratch=9.0, noise=Noise(0.003, 0.003)).assign(pretraining_epochs=1.0)
+    assert advise(tmp_path, flat, options=["--max-epochs", "1"])[0]["answers"][0]["answer"] == "stop"
+
+
+def test_another_mixture_is_not_recommended_for_where_it_has_no_text(tmp_path):
+    """Far ahead at the target the rival is; where its text ends it is not."""
+    slow = table(parameters=(-6.9, 0.75, 1.6), mixtures=("fr",)).assign(pretraining_epochs=0.0)
+    fast = table(mixtures=("en+de",), scratch=None).assign(pretraining_epochs=1.0)
+    fast = fast[fast.pretraining_tokens < 1e8]
+    frame = pd.concat([slow, fast])
+    for options, answer in (([], "other data"), (["--max-epochs", "1"], "continue")):
+        advice, _ = advise(tmp_path, frame, worthwhile=1.0, options=options)
+        assert {a["mixture"]: a["answer"] for a in advice["answers"]}["fr"] == answer
+
+
+def test_a_limit_of_passes_needs_the_passes(tmp_path, capsys):
+    advise(tmp_path, table())
+    names = {name: str(tmp_path / name) for name in ("measurements.csv", "score-log.json", "a.json", "a.md")}
+    arguments = ["advise", "--measurements", names["measurements.csv"], "--laws", names["score-log.json"]]
+    assert main([*arguments, "--max-epochs", "1", "--output", names["a.json"], "--markdown", names["a.md"]]) == 1
+    assert "no column pretraining_epochs" in capsys.readouterr().err
 
 
 def test_two_rungs_leave_it_undecided_and_say_why(tmp_path):

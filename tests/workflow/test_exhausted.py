@@ -46,5 +46,10 @@ def test_a_shorter_ladder_goes_through_the_whole_workflow(finished_tiny, tmp_pat
             )
             assert held[-1]["en+de"] == held[0]["en+de"]
         assert held[1]["fr"] != held[0]["fr"]
+    ends = [
+        {a["mixture"]: a["measured"]["text_end"] for a in json.loads(path.read_text())["answers"]}
+        for path in results("laws/advice.json")
+    ]
+    assert 4000 <= ends[0]["fr"] < 8000 <= ends[0]["en+de"] and not any(ends[1].values())
     assert "these end earlier: fr at 4k" in results("summary.html")[0].read_text()
     assert "Nothing to be done" in snakemake(folder).stderr

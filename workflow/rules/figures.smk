@@ -31,6 +31,7 @@ rule figure:
 rule summary:
     input:
         table=plan.measurements,
+        sentences=plan.sentences,
         laws=expand(plan.law, law=plan.study.laws),
         advice=f"{plan.root}/laws/advice.json",
         study=f"{plan.root}/study.json",
@@ -54,4 +55,4 @@ rule summary:
         code=fingerprint("transferlaws.figures.summary"),
     shell:
         "python -m transferlaws summary --measurements {input.table:q} --laws {input.laws:q} --advice {input.advice:q}"
-        " --study {input.study:q} --reports {input.reports:q} --output {output:q} --log {log:q}"
+        " --sentences {input.sentences:q} --study {input.study:q} --reports {input.reports:q} --output {output:q} --log {log:q}"

@@ -49,9 +49,10 @@ rule advise:
     params:
         code=fingerprint("transferlaws.laws.advise"),
         settings=plan.settings("advice"),
+        epochs=plan.epochs_option,
     shell:
         "python -m transferlaws advise --measurements {input.table:q} --laws {input.laws:q} --sentences {input.sentences:q}"
-        " --settings {params.settings:q} --output {output.json:q} --markdown {output.markdown:q} --log {log:q}"
+        " {params.epochs} --settings {params.settings:q} --output {output.json:q} --markdown {output.markdown:q} --log {log:q}"
 
 
 rule coverage_of_law:

@@ -174,6 +174,12 @@ class Plan:
         """The CLI option for the download cache; empty leaves the stage's default."""
         return f"--cache {shlex.quote(self.study.cache)}" if self.study.cache else ""
 
+    @property
+    def epochs_option(self) -> str:
+        """The CLI option for the most passes over a corpus; empty where text repeats without end."""
+        most = self.study.pretraining.max_epochs
+        return "" if most is None else f"--max-epochs {most:g}"
+
     def settings(self, *path: str, leave_out: tuple[str, ...] = ()) -> str:
         """Canonical JSON of one part of the study, such as `("models", "mini")`."""
         value = self.study

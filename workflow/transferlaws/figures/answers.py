@@ -5,18 +5,19 @@ import pandas as pd
 from transferlaws.figures import style
 from transferlaws.figures.curves import NOTES, panel_title
 from transferlaws.figures.downstream import LAWS
-from transferlaws.figures.gains import LEVEL, Gain, Means, Measured
+from transferlaws.figures.gains import Gain, Means, Measured
 from transferlaws.figures.inputs import SCRATCH, Fit, find, panels
 from transferlaws.laws.measured import Cell
+from transferlaws.laws.sureness import Sureness
 from transferlaws.laws.table import LOSSES
 
 NAMES = {"bleu": "BLEU", "chrf": "chrF", "cross_entropy": "cross-entropy (nats/token)"}
 
 
-def blocks(table: pd.DataFrame, fits: list[Fit]) -> list[dict]:
-    """One entry a (model, task, D_f), as the page's template reads it; its `keys` tell which."""
+def blocks(table: pd.DataFrame, fits: list[Fit], level: float) -> list[dict]:
+    """One entry a (model, task, D_f), as the page's template reads it; its `keys` tell which. Intervals are of `level`."""
     shown = table[table["status"] != "diverged"] if "status" in table else table
-    models, means = table["model"].nunique(), Means(table)
+    models, means = table["model"].nunique(), Means(table, level)
     return [block for keys, rows in panels(shown) if (block := _block(keys, rows, means, fits, models)) is not None]
 
 
@@ -47,7 +48,6 @@ def _block(keys: dict, rows: pd.DataFrame, table_means: Means, fits: list[Fit], 
         "keys": keys,
         "title": panel_title(keys, models),
         "sentences": list(dict.fromkeys(text for found in _deciding(means) for text in _sentences(found, mixtures, size))),
-        "advice": [],
         "aligned": aligned,
         "metrics": [NAMES[metric] for metric in metrics],
         "table": lines,
@@ -75,7 +75,7 @@ def _cell(rows: pd.DataFrame, means: Measured, cell: Cell | None) -> dict:
     return {
         "value": f"{means.means[cell].estimate:.{digits}f}",
         "seeds": f"{len(values)} seed{'s' * (len(values) > 1)}{spread}",
-        "gain": None if found is None else interval(found, means.metric) | {"verdict": _verdict(found)},
+        "gain": None if found is None else interval(found, means.metric) | {"verdict": _verdict(found, "scratch")},
     }
 
 
@@ -92,17 +92,13 @@ def _signed(value: float | None, digits: int) -> str:
     return "unknown" if value is None else f"{value:+.{digits}f}".replace("-", "−")
 
 
-def _certain(found: Gain) -> bool:
-    """Whether the interval leaves out 0."""
-    return found.low is not None and (found.low > 0 or found.high < 0)
-
-
-def _verdict(found: Gain) -> str:
-    if found.low is None:
+def _verdict(found: Gain, than: str) -> str:
+    if found.sureness is Sureness.UNKNOWN:
         return "one seed: noise unknown"
-    if not _certain(found):
-        return f"within noise (probability of a gain {style.percent(round(found.probability, 2))})"
-    return "better than scratch" if found.estimate > 0 else "worse than scratch"
+    chance = "" if found.sureness is Sureness.SURELY else f" (probability of a gain {style.percent(round(found.probability, 2))})"
+    if found.sureness is Sureness.NOT_TOLD_APART:
+        return f"not to be told apart from {than}{chance}"
+    return f"{found.sureness} {'better' if found.estimate > 0 else 'worse'} than {than}{chance}"
 
 
 def _law(fits: list[Fit], metric: str, mixture: str, keys: dict) -> str | None:
@@ -115,33 +111,30 @@ def _law(fits: list[Fit], metric: str, mixture: str, keys: dict) -> str | None:
 
 
 def _sentences(means: Measured, mixtures: list[str], size: float) -> list[str]:
-    """Which mixture helps most, whether that is more than noise, whether it leads the next, which do harm."""
+    """Which mixture did best, how surely it helps at all, and leads the next; which do harm."""
     gains = {m: found for m in mixtures if (found := means.gain(means.last(m, size), means.scratch(size)))}
     if not gains:
         return ["Nothing was trained from scratch here, so what pretraining is worth cannot be said."]
     order = sorted(gains, key=lambda mixture: -gains[mixture].estimate)
     best = order[0]
     tokens = style.short_number(means.last(best, size)[2])
-    value = f"{NAMES[means.metric]} {_phrase(gains[best], means.metric)}"
+    value = f"{NAMES[means.metric]} {_phrase(gains[best], means)}"
     what = f"{value} over training from scratch, after {tokens} pretraining tokens"
-    if gains[best].low is None:
+    if gains[best].sureness is Sureness.UNKNOWN:
         return [f"{best} did best: {what}. With one seed this cannot be told from noise between seeds."]
-    if gains[best].low > 0:
-        sentences = [f"{best} helps most: {what}."]
-    else:
-        sentences = [f"No mixture beats training from scratch by more than noise. The best, {best}: {what}."]
+    text = f"{best} did best: {what}, {_verdict(gains[best], 'scratch')}."
     if len(order) > 1:
         lead = means.gain(means.last(best, size), means.last(order[1], size))
-        sure = "a lead beyond noise" if lead.low > 0 else "not a lead beyond noise: the two cannot be told apart"
         second = style.short_number(means.last(order[1], size)[2])
         after = "" if second == tokens else f" (after {second})"
-        sentences[0] += f" Against the next, {order[1]}{after}, that is {_phrase(lead, means.metric)}, {sure}."
-    harmful = [f"{m} ({_phrase(gains[m], means.metric)})" for m in order if gains[m].high < 0]
+        text += f" Against the next, {order[1]}{after}, that is {_phrase(lead, means)}: {_verdict(lead, 'it')}."
+    harmful = [f"{m} ({_phrase(gains[m], means)})" for m in order if gains[m].high < 0]
     if harmful:
-        sentences[0] += f" Worse than training from scratch: {', '.join(harmful)}."
-    return sentences
+        text += f" Surely worse than training from scratch: {', '.join(harmful)}."
+    return [text]
 
 
-def _phrase(found: Gain, metric: str) -> str:
-    text = interval(found, metric)
-    return text["estimate"] + ("" if found.low is None else f" ({style.percent(LEVEL)} interval {text['low']} to {text['high']})")
+def _phrase(found: Gain, means: Measured) -> str:
+    text = interval(found, means.metric)
+    ends = f" ({style.percent(means.level)} interval {text['low']} to {text['high']})"
+    return text["estimate"] + ("" if found.low is None else ends)

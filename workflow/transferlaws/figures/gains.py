@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from transferlaws.laws.measured import Cell, Quantity, cell_means
+from transferlaws.laws.sureness import Sureness, sureness
 from transferlaws.laws.table import LOSSES
 
 LEVEL = 0.9  # of intervals of measured means and their differences
@@ -19,6 +20,8 @@ class Gain:
     high: float | None
     probability: float | None
     """That it is an improvement at all."""
+    sureness: Sureness
+    """That it has the sign of its estimate."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Measured:
 
     metric: str
     means: dict[Cell, Quantity]
+    level: float = LEVEL
 
     def last(self, mixture: str, size: float) -> Cell | None:
         """The cell with the largest pretraining tokens of a mixture."""
@@ -41,13 +45,15 @@ class Measured:
         if cell is None or than is None:
             return None
         difference = (self.means[cell] - self.means[than]).times(-1 if self.metric in LOSSES else 1)
-        return Gain(**difference.json(LEVEL), probability=difference.probability_above(0.0))
+        more = {"probability": difference.probability_above(0.0), "sureness": sureness(difference, self.level)}
+        return Gain(**difference.json(self.level), **more)
 
 
 class Means:
     """The means of a whole table, computed once for each (model, task) and metric."""
 
-    def __init__(self, table: pd.DataFrame) -> None:
+    def __init__(self, table: pd.DataFrame, level: float = LEVEL) -> None:
+        self.level = level
         self.table = table[table["status"] != "diverged"] if "status" in table else table
         self._known: dict[tuple[str, str, str], Measured] = {}
 
@@ -56,5 +62,6 @@ class Means:
         key = (keys["model"], keys["task"], metric)
         if key not in self._known:
             rows = self.table[(self.table["model"] == key[0]) & (self.table["task"] == key[1]) & (self.table[metric] > 0)]
-            self._known[key] = Measured(metric, cell_means(rows, metric=metric, seed=0) if len(rows) else {})
+            means = cell_means(rows, metric=metric, seed=0) if len(rows) else {}
+            self._known[key] = Measured(metric, means, self.level)
         return self._known[key]

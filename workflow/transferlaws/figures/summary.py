@@ -17,6 +17,8 @@ from transferlaws.figures.inputs import PANEL, Fit, read_fits, read_table
 from transferlaws.figures.page import render
 from transferlaws.figures.settings import FigureSettings
 from transferlaws.files import atomic, read_json, sha256
+from transferlaws.laws.shared_noise import with_sentences
+from transferlaws.laws.sureness import definitions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--measurements", required=True, metavar="CSV", help="measurements.csv")
     parser.add_argument("--laws", nargs="*", default=[], metavar="JSON", help="fits written by `transferlaws fit`")
     parser.add_argument("--advice", metavar="JSON", help="advice.json written by `transferlaws advise`")
+    parser.add_argument("--sentences", metavar="PARQUET", help="sentences.parquet, if the advice was given with it")
     parser.add_argument("--study", metavar="JSON", help="study.json: the resolved study")
     parser.add_argument("--reports", nargs="*", default=[], metavar="JSON", help="report.json of every corpus and bitext")
     parser.add_argument("--output", required=True, metavar="HTML")
@@ -34,14 +37,13 @@ def run(arguments: argparse.Namespace) -> None:
     table = read_table(arguments.measurements)
     fits = read_fits(arguments.laws, arguments.measurements)
     study = read_json(arguments.study) if arguments.study else {}
-    found = answers.blocks(table, fits)
+    level, advice = read_advice(arguments.advice) if arguments.advice else (LEVEL, [])
+    # the noise and the level of the advice: the page cannot say another thing than it
+    found = answers.blocks(with_sentences(table, arguments.sentences) if arguments.sentences else table, fits, level)
     if not found:
         raise UserError(f"{arguments.measurements}: no pretrained row has a value in {', '.join(answers.NAMES)}.")
-    if arguments.advice:
-        try:
-            add_advice(found, read_json(arguments.advice))
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{arguments.advice}: not advice: {error!r}. Run `transferlaws advise` again.") from None
+    for block in found:
+        block["advice"] = [entry for entry in advice if all(entry[key] == value for key, value in block["keys"].items())]
     context = {
         "study": study.get("study") or _only(table, "study") or "unnamed",
         "version": __version__,
@@ -49,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
         "sha256": sha256(arguments.measurements),
         "blocks": found,
         "image": image(table, fits),
-        "remarks": remarks(table),
+        "remarks": remarks(table, level),
         "measured": measured(table),
         "mixtures": [{"name": name, "weights": _counts(weights)} for name, weights in study.get("mixtures", {}).items()],
         "data": [data(read_json(path), path) for path in arguments.reports],
@@ -60,12 +62,14 @@ def run(arguments: argparse.Namespace) -> None:
         temporary.write_text(render(context), encoding="utf-8", errors="replace")
 
 
-def add_advice(blocks: list[dict], advice: dict) -> None:
-    """Put each piece of advice under the (model, task, D_f) it is about."""
-    for entry in advice["answers"]:
-        for block in blocks:
-            if all(entry[key] == value for key, value in block["keys"].items()):
-                block["advice"].append({name: entry[name] for name in ("mixture", "answer", "because")})
+def read_advice(path: str) -> tuple[float, list[dict]]:
+    """The level of the advice's intervals, and each answer with the (model, task, D_f) it is about."""
+    names = (*PANEL, "mixture", "answer", "because")
+    try:
+        advice = read_json(path)
+        return advice["settings"]["confidence"], [{name: entry[name] for name in names} for entry in advice["answers"]]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path}: not advice: {error!r}. Run `transferlaws advise` again.") from None
 
 
 def image(table: pd.DataFrame, fits: list[Fit]) -> str:
@@ -80,12 +84,13 @@ def image(table: pd.DataFrame, fits: list[Fit]) -> str:
         return base64.b64encode(next(p for p in paths if p.suffix == ".png").read_bytes()).decode()
 
 
-def remarks(table: pd.DataFrame) -> list[str]:
-    """How the intervals are made, and what they leave out."""
+def remarks(table: pd.DataFrame, level: float) -> list[str]:
+    """How the intervals are made, what the words mean that follow from them, and what they leave out."""
     texts = [
         "Improvements are at each mixture's largest number of pretraining tokens: score up, cross-entropy down; means over seeds. "
-        f"Their {style.percent(LEVEL)} intervals hold the noise between seeds, pooled over all mixtures, rungs and D_f of a task; "
-        "noise of the test set that all share cancels. Each interval stands alone: among many, some miss.",
+        f"Their {style.percent(level)} intervals hold the noise between seeds, pooled over all mixtures, rungs and D_f of a task; "
+        "noise of the test set that all share cancels.",
+        definitions(level),
         "A law that is rejected, or could not be fitted, predicts nothing. Where parameters are not identified the points do not "
         "fix them, though predictions near the points may still be good.",
     ]

@@ -1,6 +1,8 @@
-"""What to do with each pretraining mixture: stop, continue, or prefer other data (paper A's guide, with probabilities)."""
+"""What to do with each pretraining mixture: stop, continue, get more text or other data (paper A's guide, with probabilities)."""
 
+import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,8 @@ from transferlaws.laws.estimate import Fitted, Unfitted
 from transferlaws.laws.measured import Cell, Quantity, cell_means
 from transferlaws.laws.registry import Law
 from transferlaws.laws.settings import AdviceSettings
-from transferlaws.laws.words import interval_text, signed_text, tokens_text
+from transferlaws.laws.sureness import Sureness, sureness
+from transferlaws.laws.words import interval_text, probability_text, signed_text, tokens_text
 
 GRID = 200
 FURTHER = 4.0  # how far beyond the largest rung to look where no largest affordable D_p is given
@@ -54,6 +57,8 @@ class Context:
     direction: int
     """+1 where more of the metric is better, -1 for losses."""
     settings: AdviceSettings
+    max_epochs: float | None = None
+    """Most passes over any corpus; None where text may repeat without end."""
 
     def rungs(self, mixture: str, size: float) -> list[float]:
         """Measured D_p > 0, increasing."""
@@ -67,17 +72,35 @@ class Context:
         """By how much the first is better."""
         return (one - other).times(self.direction)
 
+    def text_end(self, mixture: str) -> float:
+        """The D_p up to which a mixture has text: passes grow with D_p. Infinite where no limit, or no pass, is known."""
+        if self.max_epochs is None:
+            return math.inf
+        rows = self.rows[(self.rows.mixture == mixture) & (self.rows.pretraining_epochs > 0)]
+        last = rows.pretraining_tokens.max()
+        passes = rows.pretraining_epochs[rows.pretraining_tokens == last].max()
+        return max(last, last * self.max_epochs / passes) if len(rows) else math.inf
+
     def target(self, last: float) -> float:
         """Largest D_p to consider; never less than what was measured."""
         return max(last, self.settings.target_pretraining_tokens or FURTHER * last)
 
 
-def context_of(table: pd.DataFrame, *, task: str, model: str, metric: str, direction: int, settings: AdviceSettings) -> Context:
+def context_of(
+    table: pd.DataFrame,
+    *,
+    task: str,
+    model: str,
+    metric: str,
+    direction: int,
+    settings: AdviceSettings,
+    max_epochs: float | None = None,
+) -> Context:
     """Means of one task and model."""
     rows = table[(table.task == task) & (table.model == model) & (table[metric] > 0)]
     if "status" in rows.columns:
         rows = rows[rows.status.astype(str) != "diverged"]
-    return Context(rows, cell_means(rows, metric=metric, seed=0), metric, direction, settings)
+    return Context(rows, cell_means(rows, metric=metric, seed=0), metric, direction, settings, max_epochs)
 
 
 def answer(candidate: Candidate, rivals: list[Candidate], context: Context) -> dict:
@@ -89,8 +112,10 @@ def answer(candidate: Candidate, rivals: list[Candidate], context: Context) -> d
     now = context.means[mixture, size, last]
     best_rung = max(rungs, key=lambda tokens: context.direction * context.means[mixture, size, tokens].estimate)
     best, scratch = context.means[mixture, size, best_rung], context.scratch(size)
+    text_end = context.text_end(mixture)
     measured = {
         "largest_rung": last,
+        "text_end": text_end if math.isfinite(text_end) else None,
         "score": now.json(level),
         "best_rung": best_rung,
         "scratch": scratch.json(level) if scratch else None,
@@ -107,7 +132,16 @@ def answer(candidate: Candidate, rivals: list[Candidate], context: Context) -> d
             f"misalignment. More of this data promises nothing; its worth is the measured gain, at D_p = {tokens_text(best_rung)}."
         )
         return head | _decision("other data", None, text, None)
-    return head | _forecast(candidate, rivals, context, now=now, scratch=scratch, last=last, value=value)
+    decide = partial(_forecast, candidate, rivals, context, now=now, scratch=scratch, last=last, value=value)
+    decision = decide(target=context.target(last))
+    if decision["answer"] != "continue" or decision["continue_to"] <= text_end:
+        return head | decision
+    nearer = decide(target=text_end)
+    if nearer["answer"] == "continue":
+        return head | nearer | {"because": f"{nearer['because']} Its text ends there."}
+    used_up = f"But its text is used up at D_p = {tokens_text(text_end)} (max_epochs: {context.max_epochs:g})"
+    text = f"{decision['because']} {used_up}: this gain takes more text, or another mixture."
+    return head | _decision("more text", None, text, decision["forecast"])
 
 
 def _forecast(
@@ -119,9 +153,9 @@ def _forecast(
     scratch: Quantity | None,
     last: float,
     value: str,
+    target: float,
 ) -> dict:
     settings, level = context.settings, context.settings.confidence
-    target = context.target(last)
     here, there = candidate.predict(last), candidate.predict(target)
     gain = context.better(there, here)
     over_scratch = context.better(there, scratch) if scratch else None
@@ -140,11 +174,13 @@ def _forecast(
     said = f"{value} At D_p = {tokens_text(target)} the law predicts {interval_text(forecast['score'])}, "
     said += f"{signed_text(forecast['gain'])} better than now"
     said += (
-        f" (probability of at least {settings.worthwhile:g}: {chance:.0%})." if chance is not None else " (one seed: no interval)."
+        " (one seed: no interval)."
+        if chance is None
+        else f" (probability of at least {settings.worthwhile:g}: {probability_text(chance)})."
     )
-    rival, sure = _better_rival(candidate, rivals, context, target)
+    rival = _better_rival(candidate, rivals, context, target)
     if rival is not None:
-        text = f"{said} {rival.key['mixture']} is predicted to be better there (probability {sure:.0%})."
+        text = f"{said} {rival}"
         return _decision("other data", None, text, forecast)
     likely = gain.estimate >= settings.worthwhile if chance is None else chance >= 0.5
     if settings.target_score is not None:
@@ -165,16 +201,20 @@ def _forecast(
     return _decision("continue", target, f"{said} A worthwhile gain begins at D_p = {tokens_text(enough or target)}.", forecast)
 
 
-def _better_rival(candidate: Candidate, rivals: list[Candidate], context: Context, target: float) -> tuple[Candidate | None, float]:
-    """The mixture most surely better at the same D_p, if any is sure enough."""
-    mine, found, sure = candidate.predict(target), None, context.settings.confidence
+def _better_rival(candidate: Candidate, rivals: list[Candidate], context: Context, target: float) -> str | None:
+    """The mixture most probably better at the same D_p, or where its text ends before, if any surely is; in words."""
+    mine, level, found = candidate.predict(target), context.settings.confidence, []
     for rival in rivals:
         if rival is candidate or isinstance(rival.result, Unfitted) or rival.report["status"] == "rejected":
             continue
-        chance = context.better(rival.predict(target), mine).probability_above(0.0)
-        if chance is not None and chance >= sure:
-            found, sure = rival, chance
-    return found, sure
+        mixture = rival.key["mixture"]
+        there = min(target, context.text_end(mixture))
+        lead = context.better(rival.predict(there), mine)
+        if lead.estimate > 0 and sureness(lead, level) is Sureness.SURELY:
+            by, chance = signed_text(lead.json(level)), lead.probability_above(0.0)
+            text = f"{mixture} is predicted to be surely better, at D_p = {tokens_text(there)}: by {by}"
+            found.append((chance, f"{text} (probability {probability_text(chance)})."))
+    return max(found)[1] if found else None
 
 
 def compare(context: Context, size: float) -> list[dict]:
@@ -191,10 +231,9 @@ def compare(context: Context, size: float) -> list[dict]:
             if difference.estimate < 0:
                 difference, first, second = difference.times(-1), other, one
             chance, found = difference.probability_above(0.0), difference.json(settings.confidence)
-            sure = chance is not None and chance >= settings.confidence
-            how = "better than" if sure else "not surely better than"
-            text = f"{first} is {how} {second} at D_p = {tokens_text(common[-1])}: {signed_text(found)} {context.metric}"
-            text += f" (probability {chance:.0%})." if chance is not None else " (one seed: no interval)."
+            sure = sureness(difference, settings.confidence)
+            text = f"{first} is {sure.than} {second} at D_p = {tokens_text(common[-1])}: {signed_text(found)} {context.metric}"
+            text += " (one seed: no interval)." if chance is None else f" (probability {probability_text(chance)})."
             pairs.append(
                 {
                     "mixture": first,
@@ -204,7 +243,7 @@ def compare(context: Context, size: float) -> list[dict]:
                     "pretraining_tokens": common[-1],
                     "difference": found,
                     "probability_better": chance,
-                    "sure": sure,
+                    "sureness": sure,
                     "text": text,
                 }
             )
@@ -212,15 +251,13 @@ def compare(context: Context, size: float) -> list[dict]:
 
 
 def best_of(pairs: list[dict]) -> str:
-    """The mixture that is better than every other one in a metric, and whether surely, in words."""
+    """The mixture that is better than every other one in a metric, and how surely, in words."""
     winners = {p["mixture"] for p in pairs} - {p["other"] for p in pairs}
     winner = sorted(winners)[0]
     beaten = [p for p in pairs if p["mixture"] == winner]
-    sure = [p["other"] for p in beaten if p["sure"]]
-    unsure = [p["other"] for p in beaten if not p["sure"]]
-    text = f"Best measured by {pairs[0]['metric']}: **{winner}**"
-    text += f", surely better than {', '.join(sure)}" if sure else ""
-    return text + (f"; not surely better than {', '.join(unsure)}." if unsure else ".")
+    others = {sure: [p["other"] for p in beaten if p["sureness"] == sure] for sure in Sureness}
+    words = "; ".join(f"{sure.than} {', '.join(names)}" for sure, names in others.items() if names)
+    return f"Best measured by {pairs[0]['metric']}: **{winner}**, {words}."
 
 
 def _decision(what: str, continue_to: float | None, because: str, forecast: dict | None) -> dict:

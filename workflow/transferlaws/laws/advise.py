@@ -26,6 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--measurements", required=True, help="measurements.csv that the laws were fitted to")
     parser.add_argument("--laws", required=True, nargs="*", help="files that `transferlaws fit` wrote")
     parser.add_argument("--sentences", help="sentences.parquet, if the laws were fitted with it")
+    parser.add_argument(
+        "--max-epochs",
+        type=float,
+        help="most passes over any corpus, as in pretraining.max_epochs; left out: text repeats without end",
+    )
     parser.add_argument("--settings", default="{}", help="JSON of the advice settings; see docs/laws.md")
     parser.add_argument("--output", required=True, help="advice.json")
     parser.add_argument("--markdown", required=True, help="advice.md")
@@ -37,6 +42,10 @@ def run(arguments: argparse.Namespace) -> None:
     table = read_measurements(arguments.measurements)
     if arguments.sentences:
         table = with_sentences(table, arguments.sentences)
+    if arguments.max_epochs is not None and "pretraining_epochs" not in table.columns:
+        raise UserError(
+            f"{arguments.measurements}: no column pretraining_epochs, so --max-epochs cannot say where text ends. Leave it out."
+        )
     documents = {}
     for path in arguments.laws:
         document = read_json(path)
@@ -53,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
             "measurements": str(arguments.measurements),
             "measurements_sha256": sha256(arguments.measurements),
         },
-        **_answers(table, documents, settings),
+        **_answers(table, documents, settings, arguments.max_epochs),
         "laws": compare_laws(documents),
         "budget": _budget(table, documents, settings),
         "model_size": _model_size(documents),
@@ -105,7 +114,7 @@ def _fitted(table: pd.DataFrame, document: dict, metric: str | None = None) -> l
     return [(result, report) for result, report in pairs if metric in (None, report["metric"])]
 
 
-def _answers(table: pd.DataFrame, documents: dict, settings: AdviceSettings) -> dict:
+def _answers(table: pd.DataFrame, documents: dict, settings: AdviceSettings, max_epochs: float | None) -> dict:
     answers, comparisons, notes = [], [], []
     for task, rows in table.groupby("task"):
         metric, said = _metric(rows, settings)
@@ -114,7 +123,8 @@ def _answers(table: pd.DataFrame, documents: dict, settings: AdviceSettings) -> 
         candidates = [c for c in _candidates(table, documents, name, metric) if c.key["task"] == task]
         for model in sorted({c.key["model"] for c in candidates}):
             own = [c for c in candidates if c.key["model"] == model]
-            context = context_of(table, task=task, model=model, metric=metric, direction=direction, settings=settings)
+            aims = {"settings": settings, "max_epochs": max_epochs}
+            context = context_of(table, task=task, model=model, metric=metric, direction=direction, **aims)
             for size in sorted({float(c.key["finetuning_size"]) for c in own}):
                 rivals = [c for c in own if c.key["finetuning_size"] == size and context.rungs(c.key["mixture"], size)]
                 answers += [answer(candidate, rivals, context) for candidate in rivals]

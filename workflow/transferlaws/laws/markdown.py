@@ -1,6 +1,7 @@
 """The advice as a page."""
 
 from transferlaws.laws.advice import best_of
+from transferlaws.laws.sureness import definitions
 from transferlaws.laws.words import interval_text, signed_text, tokens_text
 
 
@@ -9,8 +10,8 @@ def page(advice: dict) -> str:
     settings = advice["settings"]
     lines = ["# Advice", ""]
     lines.append(
-        f"A gain of {settings['worthwhile']:g} in the deciding metric is called worthwhile; intervals, and what is sure, are at "
-        f"{settings['confidence']:.0%}."
+        f"A gain of {settings['worthwhile']:g} in the deciding metric is called worthwhile; intervals are at "
+        f"{settings['confidence']:.0%}. {definitions(settings['confidence'])}"
     )
     lines += ["", *(f"- {note}." for note in advice["notes"])] if advice["notes"] else []
     for task, model, size, unit in _curves(advice["answers"]):

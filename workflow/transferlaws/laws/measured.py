@@ -7,7 +7,7 @@ import pandas as pd
 
 from transferlaws.laws.form import Array
 from transferlaws.laws.noise import gather, indicators_of
-from transferlaws.laws.uncertainty import draw_noise, interval
+from transferlaws.laws.uncertainty import draw_noise, interval, probability_above
 from transferlaws.seeding import generator
 
 DRAWS = 4000
@@ -31,8 +31,8 @@ class Quantity:
         return Quantity(sign * self.estimate, sign * self.draws)
 
     def probability_above(self, threshold: float) -> float | None:
-        """Probability that it is at least `threshold`; None without draws."""
-        return float((self.draws >= threshold).mean()) if len(self.draws) else None
+        """Probability that it is above `threshold`, of the distribution that `json` gives the interval of; None without draws."""
+        return probability_above(self.draws, threshold, self.estimate) if len(self.draws) else None
 
     def json(self, level: float) -> dict:
         """Estimate with the ends of its interval, null where unknown."""

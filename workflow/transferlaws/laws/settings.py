@@ -93,7 +93,11 @@ class AdviceSettings(BaseModel):
     finetuning_unit_price: float | None = Field(None, gt=0, description="price of one pair or token of fine-tuning data")
     budget: float | None = Field(None, gt=0, description="money to split between pretraining and fine-tuning data")
     confidence: float = Field(
-        0.9, gt=0.5, lt=1, description="probability from which a comparison is called sure; level of intervals"
+        0.9,
+        gt=0.5,
+        lt=1,
+        description="level of intervals: a difference is called sure where its interval leaves out 0, else probable from this "
+        "probability on",
     )
 
 

@@ -20,7 +20,7 @@ LOSSES = {
     "dev_cross_entropy": "nats/token",
     "upstream_cross_entropy": "nats/token",
 }
-NOT_NEGATIVE = ("pretraining_tokens", "finetuning_size", "parameters_non_embedding", "parameters_total")
+NOT_NEGATIVE = ("pretraining_tokens", "pretraining_epochs", "finetuning_size", "parameters_non_embedding", "parameters_total")
 
 
 @dataclass(frozen=True)

@@ -124,8 +124,7 @@ def interval(
     ordered, last = np.sort(draws, axis=0), len(draws) - 1
     shift = np.zeros(draws.shape[1])
     if estimate is not None:
-        below = (draws < estimate).mean(axis=0) + 0.5 * (draws == estimate).mean(axis=0)
-        shift = ndtri(np.clip(below, 0.02, 0.98))
+        shift = _bias(draws, estimate)
     reach = ndtri((1 + level) / 2)
     low, high = (np.rint(last * ndtr(2 * shift + side)).astype(int) for side in (-reach, reach))
     columns = np.arange(draws.shape[1])
@@ -135,6 +134,17 @@ def interval(
             nested = interval(draws[edge], level)
             low, high = np.minimum(low, nested[0]), np.maximum(high, nested[1])
     return low, high
+
+
+def probability_above(draws: Array, threshold: float, estimate: float) -> float:
+    """Probability above a threshold, of draws (B,), bias-corrected as `interval` is: at its low end (1 + level) / 2."""
+    return float(ndtr(2 * _bias(draws, estimate) - ndtri((draws <= threshold).mean())))
+
+
+def _bias(draws: Array, estimate: Array | float) -> Array:
+    """By how many standard normal deviations the estimate is above the median of its draws."""
+    below = (draws < estimate).mean(axis=0) + 0.5 * (draws == estimate).mean(axis=0)
+    return ndtri(np.clip(below, 0.02, 0.98))
 
 
 def profile(

@@ -15,6 +15,11 @@ def signed_text(found: dict) -> str:
     return f"{found['estimate']:+.3g} [{found['low']:+.3g}, {found['high']:+.3g}]"
 
 
+def probability_text(share: float) -> str:
+    """A probability in whole percent; draws cannot tell those near 0 and 1 from them."""
+    return "below 1%" if share < 0.01 else "above 99%" if share > 0.99 else f"{share:.0%}"
+
+
 def tokens_text(count: float) -> str:
     """A count with k, M, G or T."""
     for limit, suffix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):

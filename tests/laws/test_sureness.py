@@ -1,0 +1,49 @@
+"""The words for a difference follow from the interval that is shown beside them."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from transferlaws.laws.measured import Quantity
+from transferlaws.laws.sureness import Sureness, definitions, sureness
+
+LEVELS = st.sampled_from([0.6, 0.8, 0.9, 0.95])
+
+
+def quantity(lead, skew, seed):
+    """A difference whose draws are off centre and skewed, as those of a law's prediction are."""
+    noise = np.random.default_rng(seed).standard_normal(2000)
+    return Quantity(lead, lead + noise + skew * (noise**2 - 0.5))
+
+
+@settings(deadline=None)
+@given(lead=st.floats(-4, 4), skew=st.floats(-0.4, 0.4), seed=st.integers(0, 50), level=LEVELS)
+def test_the_word_the_interval_and_the_probability_agree(lead, skew, seed, level):
+    found = quantity(lead, skew, seed)
+    word, shown = sureness(found, level), found.json(level)
+    ahead = found.times(1 if lead >= 0 else -1).probability_above(0.0)
+    if word is Sureness.SURELY:
+        assert shown["low"] > 0 or shown["high"] < 0
+        assert ahead >= (1 + level) / 2 - 0.002  # one draw in a thousand
+    else:
+        assert shown["low"] <= 0 <= shown["high"]
+        assert ahead <= (1 + level) / 2 + 0.002
+        assert (word is Sureness.PROBABLY) == (ahead >= level)
+
+
+@settings(deadline=None)
+@given(lead=st.floats(0.01, 4), skew=st.floats(-0.4, 0.4), seed=st.integers(0, 50), level=LEVELS)
+def test_turned_round_the_word_is_the_same(lead, skew, seed, level):
+    found = quantity(lead, skew, seed)
+    assert sureness(found.times(-1), level) is sureness(found, level)
+
+
+def test_without_draws_nothing_is_known_and_a_difference_of_nothing_is_not_told_apart():
+    assert sureness(Quantity(3.0, np.empty(0)), 0.9) is Sureness.UNKNOWN
+    assert sureness(Quantity(0.0, np.zeros(100)), 0.9) is Sureness.NOT_TOLD_APART
+
+
+@pytest.mark.parametrize(("level", "sure"), [(0.9, "0.95"), (0.95, "0.975")])
+def test_the_definitions_name_the_probabilities(level, sure):
+    assert f"probability of at least {sure})" in definitions(level) and f"probability is at least {level:g}." in definitions(level)
