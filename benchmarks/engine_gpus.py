@@ -46,7 +46,7 @@ MODEL = {"size": "1M" if GPUS else "tiny", "encoder_layers": LAYERS, "decoder_la
 PRETRAINING = {"length": 64, "batch_tokens": 2048, "warmup_steps": 10, "learning_rate": 5e-3}
 FINETUNING = {"batch": 32, "max_steps": 60, "evaluations": 3, "learning_rates": [1e-3, 3e-3]}
 PRECISIONS, FORMS = ("fp32", "bf16"), ("copies", "sharded")
-SEQUENCES = 16 if GPUS else 2  # a process, of the large model
+SEQUENCES = 48 if GPUS else 2  # a process, of the large model
 
 
 def launcher(processes: int) -> list[str]:

@@ -54,7 +54,7 @@ class World:
         """True in every process if it is true in one."""
         if self.size == 1:
             return flag
-        votes = torch.tensor(float(flag), device=self.device)
+        votes = torch.tensor(float(flag))  # on the host, whose processes need not wait for their GPUs
         dist.all_reduce(votes)
         return bool(votes > 0)
 

@@ -70,8 +70,8 @@ class Step:
         self.positions = self.computed = 0  # those of sequences; all that were computed
         self.on_gpu = model.embedding.is_cuda
         self.graphed = None
-        if model.embedding.is_cuda and self.world.size == 1:  # sums between processes stay out of graphs
-            self.graphed = GraphedStep(model, optimiser, dropout)
+        if model.embedding.is_cuda and not self.sharded:
+            self.graphed = GraphedStep(model, optimiser, dropout, processes=self.world.size)
 
     def __call__(
         self,
@@ -89,7 +89,8 @@ class Step:
             batches, failed = self._packed(source, target), False
             try:
                 if self.graphed is not None:
-                    loss, norm = self.graphed(batches, counts, streams, rates, seed_for(seeds[0], "dropout", step))
+                    seed = seed_for(seeds[0], "dropout", step, self.world.rank)
+                    found = self.graphed(batches, counts, streams, rates, seed)
                 else:
                     loss, gradients = self._gradients(batches, counts, streams, seeds, step)
             except torch.cuda.OutOfMemoryError:
@@ -102,7 +103,10 @@ class Step:
             self.forget_graphs()
         self._count(batches, (source, target))
         if self.graphed is not None:
-            return loss, norm
+            if self.world.size == 1:
+                return found
+            self.world.sum([self.graphed.sums])
+            return self.graphed.update(rates)
         self.world.sum([loss] if self.sharded else [loss, *gradients])
         norm = self.optimiser.step(gradients, self.world.replicated(rates) if self.sharded else rates)
         return loss, whole(norm)
