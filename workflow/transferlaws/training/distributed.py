@@ -37,6 +37,7 @@ class World:
             return cls(0, 1, device)
         from torch.distributed.device_mesh import init_device_mesh
 
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")  # votes are counted on the host
         mesh = init_device_mesh(device.type, (size,))
         return cls(dist.get_rank(), size, device, mesh)
 
@@ -54,7 +55,7 @@ class World:
         """True in every process if it is true in one."""
         if self.size == 1:
             return flag
-        votes = torch.tensor(float(flag))  # on the host, whose processes need not wait for their GPUs
+        votes = torch.tensor(float(flag))
         dist.all_reduce(votes)
         return bool(votes > 0)
 
