@@ -17,7 +17,7 @@ from transferlaws.figures.curves import (
     mixtures,
     panel_title,
 )
-from transferlaws.figures.gains import LEVEL, Means, Measured
+from transferlaws.figures.gains import LEVEL, Gain, Means, Measured
 from transferlaws.figures.inputs import SCRATCH, Fit, panels, usable
 from transferlaws.figures.settings import FigureSettings
 
@@ -42,16 +42,15 @@ def alignment(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) ->
     for (score_axes, loss_axes, gain_axes), (keys, rows) in zip(places, blocks, strict=True):
         for axes, metric in ((score_axes, settings.score), (loss_axes, "cross_entropy")):
             values = draw_scratch(axes, rows, metric, key)
-            for mixture, mark in series.items():
+            for (mixture, mark), aside in zip(series.items(), style.asides(len(series)), strict=True):
                 part = rows[(rows["mixture"] == mixture) & (rows["pretraining_tokens"] > 0)]
                 if not part.empty:
-                    draw_points(axes, part, metric, mark, None, key)
+                    values += draw_points(axes, part, metric, mark, None, key, aside)
                     draw_law(axes, part, metric, mark, None, key)
-                    values += part[metric].tolist()
             style.log_axis(axes, rows.loc[rows["pretraining_tokens"] > 0, "pretraining_tokens"])
             limits(axes, values)
             axes.set_xlabel(LABELS["pretraining_tokens"])
-            axes.set_ylabel(LABELS[metric])
+            axes.set_ylabel(LABELS[metric].replace(" (", "\n("))  # the panel is not as high as the label is long
         style.heading(score_axes, panel_title(keys, models))
         draw_gains(gain_axes, rows, series, means.of(keys, settings.score), table)
     style.legends(figure, mixture_handles(series), key.handles(joined="seed means joined"))
@@ -59,21 +58,29 @@ def alignment(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) ->
 
 
 def draw_gains(axes: Axes, rows: pd.DataFrame, series: dict[str, style.Mark], means: Measured, table: pd.DataFrame) -> None:
-    """Gain over scratch at each mixture's last rung against its alignment score, with intervals."""
+    """Gain over scratch at each mixture's last rung against its alignment score, with intervals; equal scores side by side."""
     axes.axhline(0, color=style.BASELINE, linewidth=1, zorder=0.6)
     size = float(rows["finetuning_size"].iloc[0])
     if means.scratch(size) is None:
         raise UserError(
             f"{table.attrs.get('path')}: no from-scratch row (mixture {SCRATCH}, pretraining_tokens 0) to compare with."
         )
+    together: dict[float, list[tuple[style.Mark, Gain]]] = {}
     for mixture, mark in series.items():
         found = means.gain(means.last(mixture, size), means.scratch(size))
         score = rows.loc[rows["mixture"] == mixture, "alignment"].dropna()
         if found and not score.empty:
-            axes.plot(score.iloc[0], found.estimate, color=mark.colour, marker=mark.marker)
-            if found.low is not None:
-                axes.plot([score.iloc[0]] * 2, [found.low, found.high], color=mark.colour, linewidth=0.9)
+            together.setdefault(round(float(score.iloc[0]), 2), []).append((mark, found))
+    values = [0.0]
+    for score, gains in together.items():
+        for (mark, found), aside in zip(gains, style.asides(len(gains), step=6.0, widest=24.0), strict=True):
+            place = style.beside(axes, aside)
+            axes.plot(score, found.estimate, color=mark.colour, marker=mark.marker, transform=place)
+            ends = [end for end in (found.low, found.high) if end is not None]
+            axes.plot([score] * len(ends), ends, color=mark.colour, linewidth=0.9, transform=place)
+            values += [found.estimate, *ends]
+    limits(axes, values)
     axes.set_xlim(-0.1, 1.1)
     axes.set_xlabel("alignment score of the mixture")
-    axes.set_ylabel(f"gain in {LABELS[means.metric]} over scratch")
-    style.heading(axes, "at the last rung", [f"with {style.percent(LEVEL)} intervals"])
+    axes.set_ylabel(f"gain in {LABELS[means.metric]}")
+    style.heading(axes, "gain over scratch", [f"at the last rung, with {style.percent(LEVEL)} intervals"])

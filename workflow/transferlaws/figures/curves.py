@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from scipy.interpolate import PchipInterpolator
 
 from transferlaws.figures import style
 from transferlaws.figures.inputs import SCRATCH, Fit
@@ -19,14 +21,16 @@ LABELS = {
     "upstream_cross_entropy": "upstream loss (nats/token)",
 }
 HELD_OUT = "held out from the fit"
-JOINED = "seed means joined: no law that holds"
-NOTES = {
+JOINED = "seed means joined: no law drawn"
+NOTES = {  # in the order in which panels give them
+    "rejected": "law rejected",
+    "not converged": "the law's fit did not converge",
+    "bound hit": "the law's fit ended at a bound",
+    "too few points": "too few points for the law",
     "not identified": "parameters not identified",
     "untested": "no repeated runs to test the law",
-    "rejected": "law rejected",
-    "too few points": "too few points for the law",
-    "not converged": "the law's fit did not converge",
 }
+STEPS = 8  # points drawn from one point of a fit's band to the next
 
 
 @dataclass
@@ -83,8 +87,15 @@ def draw_scratch(axes: Axes, rows: pd.DataFrame, column: str, key: Key) -> list[
     return values.tolist()
 
 
-def draw_points(axes: Axes, rows: pd.DataFrame, column: str, mark: style.Mark, fit: Fit | None, key: Key) -> None:
-    """One point a seed and rung; hollow where the fit held the rung out, with a whisker of the test set's noise."""
+def draw_points(
+    axes: Axes, rows: pd.DataFrame, column: str, mark: style.Mark, fit: Fit | None, key: Key, aside: float = 0.0
+) -> list[float]:
+    """One point a seed and rung; hollow where the fit held the rung out, with a whisker of the test set's noise.
+
+    All are drawn `aside` points to the right of their rung; returns the values drawn, ends of whiskers included.
+    """
+    place = style.beside(axes, aside)
+    values = rows[column].tolist()
     held_out = {(p["seed"], p["pretraining_tokens"]) for p in (fit.points if fit else ()) if p.get("role") == "held-out"}
     hollow = np.array(
         [(seed, tokens) in held_out for seed, tokens in zip(rows["seed"], rows["pretraining_tokens"], strict=True)], bool
@@ -92,6 +103,8 @@ def draw_points(axes: Axes, rows: pd.DataFrame, column: str, mark: style.Mark, f
     noise = f"{column}_noise"
     if noise in rows and rows[noise].notna().any():
         key.noise = True
+        known = rows[noise].fillna(0)
+        values += [*(rows[column] - known), *(rows[column] + known)]
         axes.errorbar(
             rows["pretraining_tokens"],
             rows[column],
@@ -101,6 +114,7 @@ def draw_points(axes: Axes, rows: pd.DataFrame, column: str, mark: style.Mark, f
             elinewidth=0.6,
             alpha=0.6,
             zorder=2,
+            transform=place,
         )
     for chosen, face in ((~hollow, mark.colour), (hollow, "white")):
         part = rows[chosen]
@@ -113,8 +127,10 @@ def draw_points(axes: Axes, rows: pd.DataFrame, column: str, mark: style.Mark, f
             markerfacecolor=face,
             markeredgewidth=0.9,
             zorder=3,
+            transform=place,
         )
     key.held_out |= bool(hollow.any())
+    return values
 
 
 def draw_law(axes: Axes, rows: pd.DataFrame, column: str, mark: style.Mark, fit: Fit | None, key: Key) -> str | None:
@@ -127,14 +143,13 @@ def draw_law(axes: Axes, rows: pd.DataFrame, column: str, mark: style.Mark, fit:
         axes.plot(means.index, means.to_numpy(), color=mark.colour, linestyle=":", linewidth=0.9, zorder=1.5)
         key.joined |= len(means) > 1
         return None if fit is None else "law fitted on another x" if fit.has_curve else fit.state
-    band = {part: np.asarray(fit.band[part], dtype=float) for part in ("pretraining_tokens", "estimate", "low", "high")}
-    positive = band["pretraining_tokens"] > 0
+    x, estimate, low, high = curve(fit, "pretraining_tokens")
     # where no interval is known the curve is not worth drawing either
-    positive &= np.isfinite(band["low"]) | np.isfinite(band["high"]) | (band["pretraining_tokens"] <= fit.fitted_to)
-    x, estimate = band["pretraining_tokens"][positive], band["estimate"][positive]
+    shown = np.isfinite(low) | np.isfinite(high) | (x <= fit.fitted_to)
+    x, estimate, low, high = x[shown], estimate[shown], low[shown], high[shown]
     identified = fit.state != "not identified"
     width = 1.3 if identified else 0.8
-    draw_band(axes, x, band["low"][positive], band["high"][positive], mark.colour)
+    draw_band(axes, x, low, high, mark.colour)
     key.levels |= {fit.level} if np.isfinite(fit.level) else set()
     inside = x <= fit.fitted_to * (1 + 1e-9) if np.isfinite(fit.fitted_to) else np.ones(len(x), bool)
     last = int(inside.sum())
@@ -148,6 +163,26 @@ def draw_law(axes: Axes, rows: pd.DataFrame, column: str, mark: style.Mark, fit:
     return None if fit.state == "holds" else fit.state
 
 
+def curve(fit: Fit, column: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """x, estimate, low and high of a fit's band along `column`, each (m,), with points between those of the fit.
+
+    Monotone cubics in the logarithm of x fill in, so that no corner is drawn that the law does not have; beside an end that is not
+    finite they say nothing (NaN).
+    """
+    log = np.log(np.asarray(fit.band[column], dtype=float))
+    line = np.interp(np.linspace(0, len(log) - 1, STEPS * (len(log) - 1) + 1), np.arange(len(log)), log)
+    found = [np.exp(line)]
+    for part in ("estimate", "low", "high"):
+        values = np.asarray(fit.band[part], dtype=float)
+        known = np.isfinite(values)
+        filled = np.full(len(line), np.nan)
+        if known.sum() > 1:
+            inside = np.interp(line, log, known.astype(float)) == 1
+            filled[inside] = PchipInterpolator(log[known], values[known])(line[inside])
+        found.append(filled)
+    return tuple(found)
+
+
 def draw_band(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str) -> None:
     """An interval as a band; an end that is not finite is an interval without that end, drawn to the panel's edge and beyond."""
     known = np.isfinite(low) | np.isfinite(high)
@@ -156,11 +191,12 @@ def draw_band(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, colo
     ends = np.concatenate([low[np.isfinite(low)], high[np.isfinite(high)]])
     far = 1e3 * (np.abs(ends).max() + 1)
     low, high = np.where(np.isfinite(low), low, -far), np.where(np.isfinite(high), high, far)
-    axes.fill_between(x, low, high, where=known, color=colour, alpha=style.BAND_ALPHA, linewidth=0, zorder=1)
+    face, edge = (to_rgba(colour, alpha) for alpha in (style.BAND_ALPHA, style.BAND_EDGE_ALPHA))
+    axes.fill_between(x, low, high, where=known, facecolor=face, edgecolor=edge, linewidth=0.4, zorder=1)
 
 
 def limits(axes: Axes, values: list[float], which: str = "y") -> None:
-    """Limits around the measured values, so that a wide band does not flatten them."""
+    """Limits around the measured values and their whiskers, so that a law's wide band does not flatten them."""
     low, high = min(values), max(values)
     margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
     axes.set(**{f"{which}lim": (low - margin, high + margin)})
@@ -180,9 +216,10 @@ def mixture_handles(series: dict[str, style.Mark], names: dict[str, str] | None 
 
 
 def note_lines(notes: dict[str, list[str]], mixtures_drawn: int) -> list[str]:
-    """State -> mixtures as lines of a panel's heading; 'all' where every mixture drawn has the state."""
+    """State -> mixtures as lines of a panel's heading, in the order of `NOTES`; 'all' where every mixture drawn has the state."""
     lines = []
-    for note, names in notes.items():
+    known = list(NOTES)
+    for note, names in sorted(notes.items(), key=lambda item: known.index(item[0]) if item[0] in known else len(known)):
         who = "all" if len(names) == mixtures_drawn > 1 else ", ".join(map(style.name, names))
         lines.append(f"{NOTES.get(note, note)}: {who}")
     return lines

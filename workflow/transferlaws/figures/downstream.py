@@ -80,18 +80,14 @@ def draw_panel(
     values = draw_scratch(axes, rows, metric, key)
     pretrained = rows[(rows["pretraining_tokens"] > 0) & (rows["mixture"] != SCRATCH)]
     notes: dict[str, list[str]] = {}
-    drawn = 0
-    for mixture, mark in series.items():
-        part = pretrained[pretrained["mixture"] == mixture]
-        if part.empty:
-            continue
+    drawn = [mixture for mixture in series if (pretrained["mixture"] == mixture).any()]
+    for mixture, aside in zip(drawn, style.asides(len(drawn)), strict=True):
+        part, mark = pretrained[pretrained["mixture"] == mixture], series[mixture]
         fit = find(fits, LAWS[metric], metric, mixture=mixture, **keys)
-        drawn += 1
-        draw_points(axes, part, metric, mark, fit, key)
+        values += draw_points(axes, part, metric, mark, fit, key, aside)
         note = draw_law(axes, part, metric, mark, fit, key)
         if note:
             notes.setdefault(note, []).append(mixture)
-        values += part[metric].tolist()
     style.log_axis(axes, pretrained["pretraining_tokens"])
     limits(axes, values)
-    return note_lines(notes, drawn)
+    return note_lines(notes, len(drawn))

@@ -13,7 +13,7 @@ from transferlaws.laws.table import read_measurements
 
 PANEL = ["model", "task", "finetuning_size", "finetuning_unit"]
 SCRATCH = "scratch"
-WITHOUT_CURVE = ("rejected", "too-few-points", "not-converged")
+WITHOUT_CURVE = ("rejected", "not-converged", "bound-hit", "too-few-points")
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,12 @@
 """Score against cross-entropy, and upstream loss against tokens."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from transferlaws.errors import UserError
 from transferlaws.figures import style
-from transferlaws.figures.curves import LABELS, NOTES, draw_band, limits, mixture_handles, mixtures, panel_title
+from transferlaws.figures.curves import LABELS, NOTES, curve, draw_band, limits, mixture_handles, mixtures, panel_title
 from transferlaws.figures.inputs import SCRATCH, Fit, find, panels, usable
 from transferlaws.figures.settings import FigureSettings
 
@@ -25,7 +24,7 @@ def score_vs_loss(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings
     blocks = panels(rows)
     figure, axes_of = _grid(settings, len(blocks))
     series, models = mixtures(table), table["model"].nunique()
-    law_drawn = False
+    levels: set[float] = set()
     for axes, (keys, block) in zip(axes_of, blocks, strict=True):
         scratch = block[block["pretraining_tokens"] == 0]
         axes.plot(
@@ -45,10 +44,10 @@ def score_vs_loss(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings
         fit = find(fits, GORDON, settings.score, **keys)
         notes = []
         if fit is not None and fit.has_curve and "cross_entropy" in fit.band:
-            band = {part: np.asarray(fit.band[part], dtype=float) for part in ("cross_entropy", "estimate", "low", "high")}
-            draw_band(axes, band["cross_entropy"], band["low"], band["high"], style.BASELINE)
-            axes.plot(band["cross_entropy"], band["estimate"], color=style.BASELINE, linewidth=1, linestyle="--")
-            law_drawn = True
+            x, estimate, low, high = curve(fit, "cross_entropy")
+            draw_band(axes, x, low, high, style.BASELINE)
+            axes.plot(x, estimate, color=style.BASELINE, linewidth=1, linestyle="--")
+            levels |= {fit.level}
         if fit is not None and fit.state != "holds":
             notes.append(f"C·exp(−kL): {NOTES[fit.state]}")
         style.heading(axes, panel_title(keys, models), notes)
@@ -57,8 +56,12 @@ def score_vs_loss(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings
         limits(axes, block[settings.score].tolist())
         limits(axes, block["cross_entropy"].tolist(), "x")
     scratch_key = Line2D([], [], linestyle="", marker="*", markersize=7, color=style.BASELINE, label="from scratch")
-    law_key = Line2D([], [], linestyle="--", color=style.BASELINE, label="C·exp(−kL) over all mixtures, with interval")
-    style.legends(figure, [*mixture_handles(series), scratch_key], [law_key] if law_drawn else [])
+    key = [Line2D([], [], color=style.BASELINE, linewidth=0.6, label="one seed, in the order of pretraining tokens")]
+    if levels:
+        interval = " and ".join(map(style.percent, sorted(levels)))
+        label = f"C·exp(−kL) fitted to all points of the task, with {interval} interval"
+        key.append(Line2D([], [], linestyle="--", color=style.BASELINE, label=label))
+    style.legends(figure, [*mixture_handles(series), scratch_key], key)
     return figure
 
 
@@ -89,11 +92,12 @@ def upstream(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> 
                 axes.plot(
                     run["pretraining_tokens"], run["upstream_cross_entropy"], color=mark.colour, marker=mark.marker, linewidth=0.9
                 )
-        axes.set_title(style.name(model))
+        axes.set_title(f"model {style.name(model)}")
         style.log_axis(axes, part["pretraining_tokens"])
         axes.set_xlabel(LABELS["pretraining_tokens"])
         axes.set_ylabel(LABELS["upstream_cross_entropy"])
-    style.legends(figure, mixture_handles({m: s for m, s in series.items() if m in set(rows["mixture"])}), [])
+    key = [Line2D([], [], color=style.BASELINE, linewidth=0.9, label="one seed; loss on held-out text of the mixture")]
+    style.legends(figure, mixture_handles({m: s for m, s in series.items() if m in set(rows["mixture"])}), key)
     return figure
 
 

@@ -76,6 +76,11 @@ def _places(settings: FigureSettings, blocks: int, lists: list[int]) -> tuple[Fi
     return figure, [panels_grid[i // columns, i % columns] for i in range(blocks)], [list_grid[i, 0] for i in range(len(lists))]
 
 
+def below(gain: Gain) -> bool:
+    """Whether a gain lies below zero with all its interval: its value then stands left of it, not across the line of zero."""
+    return (gain.estimate if gain.high is None else gain.high) < 0
+
+
 def draw_gains(
     axes: Axes, lines: list[tuple[str, str, Gain]], metric: str, series: dict[str, style.Mark], *, by_mixture: bool
 ) -> None:
@@ -91,12 +96,18 @@ def draw_gains(
         axes.plot(found.estimate, y, color=mark.colour, marker=mark.marker, zorder=3)
         if found.low is not None:
             axes.plot([found.low, found.high], [y, y], color=mark.colour, linewidth=1, zorder=3)
-        end = max(found.estimate if found.high is None else found.high, 0)
+        left = below(found)
+        low, high = (found.estimate if end is None else end for end in (found.low, found.high))
         text = f"{found.estimate:+.{digits}f}".replace("-", "−")
-        axes.annotate(text, (end, y), (5, 0), textcoords="offset points", va="center", fontsize=style.NOTE_SIZE)
+        axes.annotate(
+            text, (low if left else high, y), (-5 if left else 5, 0), textcoords="offset points", va="center",
+            ha="right" if left else "left", fontsize=style.NOTE_SIZE,
+        )  # fmt: skip
     ends = [0.0, *(end for *_, g in lines for end in (g.estimate, g.low, g.high) if end is not None)]
     low, high = min(ends), max(ends)
-    axes.set_xlim(low - 0.05 * (high - low), high + 0.18 * (high - low))
+    room = 0.3 if by_mixture else 0.1  # of the span, for a value beside its interval
+    lowest = any(below(g) and g.low in (low, None) for *_, g in lines)
+    axes.set_xlim(low - (room if lowest else 0.05) * (high - low), high + room * (high - low))
     axes.set_ylim(positions[-1] - 0.8, positions[0] + 0.8)
     if by_mixture:
         axes.set_yticks(positions, [style.name(mixture) for _, mixture, _ in lines])

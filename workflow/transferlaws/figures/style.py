@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import ScaledTranslation, Transform
 
 from transferlaws.files import atomic
 
@@ -22,7 +23,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 # Seven marks to six colours: no two of the first 42 series share both.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 BASELINE = "#444444"
-BAND_ALPHA = 0.15
+BAND_ALPHA = 0.12
+BAND_EDGE_ALPHA = 0.5  # where bands lie on one another only their edges tell them apart
 POINT = 4.2  # points
 NOTE_SIZE = 6.5  # points
 NAME_LENGTH = 40  # characters of a name before it is cut
@@ -106,6 +108,17 @@ def grouped(value: float) -> str:
     return f"{value:,.0f}".replace(",", "\u202f") if math.isclose(value, round(value)) else f"{value:g}"
 
 
+def asides(count: int, step: float = 2.4, widest: float = 8.0) -> list[float]:
+    """Shifts in points that set `count` marks of one x side by side, symmetric about it, at most `widest` from first to last."""
+    step = min(step, widest / max(count - 1, 1))
+    return [step * (index - (count - 1) / 2) for index in range(count)]
+
+
+def beside(axes: Axes, points: float) -> Transform:
+    """Data coordinates shifted to the right on paper: marks stand side by side while their data stay what they are."""
+    return axes.transData + ScaledTranslation(points / 72, 0, axes.figure.dpi_scale_trans)
+
+
 def log_axis(axis: Axes, values: Iterable[float], which: str = "x") -> None:
     """A log axis in short numbers around positive `values`; labels at decades, or at 1, 2 and 5 over less than two decades."""
     low, high = min(values), max(values)
@@ -128,9 +141,9 @@ def legends(figure: Figure, series: list[Line2D | Patch], key: list[Line2D | Pat
     for handles, place in ((series, "outside upper left"), (key, "outside lower left")):
         if not handles:
             continue
-        widest = max(len(handle.get_label()) for handle in handles)
-        points = 0.5 * RC["legend.fontsize"] * widest + 36
-        columns = max(1, min(len(handles), int(figure.get_figwidth() * 72 // points)))
+        widths = [0.56 * RC["legend.fontsize"] * len(handle.get_label()) + 34 for handle in handles]  # points
+        room = figure.get_figwidth() * 72
+        columns = len(handles) if sum(widths) <= room else max(1, int(room // max(widths)))
         figure.legend(handles=handles, loc=place, ncols=columns, columnspacing=1.4, handlelength=2.2, borderaxespad=0.2)
 
 
