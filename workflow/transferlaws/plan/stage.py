@@ -98,7 +98,7 @@ def _row(stage: str, model: str, jobs: list[Cost], costs: Costs) -> dict:
         "model": model,
         "jobs": len(jobs),
         "flops": sum(job.flops for job in jobs) if trained else "",
-        "device_hours": sum(job.seconds for job in jobs) * costs.study.compute.devices / 3600 if trained else "",
+        "device_hours": sum(job.seconds * job.devices for job in jobs) / 3600 if trained else "",
         "longest_hours": max((job.seconds for job in jobs), default=0.0) / 3600 if trained else "",
         "tokens": round(sum(job.tokens for job in jobs)),
         "download_bytes": round(sum(job.download_bytes for job in jobs)),
