@@ -15,7 +15,7 @@ from transferlaws.tokens.vocabulary import Vocabulary
 from transferlaws.training.distributed import World
 from transferlaws.training.examples import Examples, open_examples
 from transferlaws.training.settings import FinetuningSettings
-from transferlaws.training.state import key
+from transferlaws.training.state import key, read_plain
 from transferlaws.training.step import choose_device
 
 
@@ -90,7 +90,12 @@ class Curve:
             )
         )
 
-    def is_finished(self, start: dict) -> bool:
+    def pending(self) -> list[dict]:
+        """The starts without a result, and all of a group that was killed while it was kept, so that the same ones go together."""
+        claimed = {name for path in self.running.glob("*.safetensors") for name in read_plain(path).get("starts", [])}
+        return [start for start in self.starts if self.finished(start).name in claimed or not self._is_finished(start)]
+
+    def _is_finished(self, start: dict) -> bool:
         """Whether an earlier run left a whole result; one that was damaged since is trained again."""
         folder = self.finished(start)
         if not (folder / "result.json").is_file():

@@ -47,6 +47,8 @@ def run(arguments: argparse.Namespace) -> None:
         curve.world.wait()
         if curve.world.first:
             _write(curve)
+            for leftover in curve.running.glob("*.safetensors"):  # of groups that other settings made
+                leftover.unlink()
 
 
 def _train(curve: Curve) -> None:
@@ -54,7 +56,7 @@ def _train(curve: Curve) -> None:
 
     On a CPU, groups train side by side, each in a process of its own. Under torchrun, each process takes a share of the starts.
     """
-    pending = [start for start in curve.starts if not curve.is_finished(start)]
+    pending = curve.pending()
     pending = pending[curve.world.rank :: curve.world.size]
     sizes = curve.settings.groups(len(pending), curve.device.type == "cpu")
     left = iter(pending)

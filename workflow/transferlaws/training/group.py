@@ -31,7 +31,8 @@ def train_group(curve: Curve, starts: list[dict], name: str, place: int = 0) -> 
     model.operations = operations_for(model)
     seeds = {start["seed"]: curve.train_sets[start["seed"]] for start in starts}
     lockstep = Lockstep(model, replicas, seeds, curve.dev, curve.settings, curve.batches)
-    path = curve.running / f"{key(starts=[curve.finished(start).name for start in starts])}.safetensors"
+    names = [curve.finished(start).name for start in starts]
+    path = curve.running / f"{key(starts=names)}.safetensors"
     loaded, log = load_state(path), Log(f"{curve.arguments.mixture} {curve.arguments.task} {curve.arguments.size}")
     if loaded is not None:
         lockstep.restore(*loaded)
@@ -54,13 +55,13 @@ def train_group(curve: Curve, starts: list[dict], name: str, place: int = 0) -> 
                 _record(log, lockstep, {"target_tokens_per_second": rate, "mfu": share, "padding": lockstep.stepper.padding})
                 note = f"{rate:,.0f} target tokens/s" + (f", MFU {share:.1%}" if share else "")
             progress.update(len(lockstep.active), note)
-            if saves.due():
-                save_state(path, lockstep.tensors(), lockstep.plain() | {"log": log.lines})
+            if saves.due() or lockstep.ended:
+                save_state(path, lockstep.tensors(), lockstep.plain() | {"log": log.lines, "starts": names})
                 saves.stop_if_asked()
 
         lockstep.run(after_step)
     _keep(curve, lockstep, starts, log.lines)
-    path.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)  # until then all of the group counts as unfinished
 
 
 def _keep(curve: Curve, lockstep: Lockstep, starts: list[dict], log: list[dict]) -> None:
