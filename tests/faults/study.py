@@ -71,6 +71,11 @@ def stages(folder: Path) -> list[psutil.Process]:
     return [process for process in processes(folder) if _has(process, "-m", "transferlaws")]
 
 
+def groups(folder: Path) -> list[psutil.Process]:
+    """The running processes of stages that train a group of replicas each."""
+    return [process for process in processes(folder) if _has(process, "--multiprocessing-fork")]
+
+
 def _has(process: psutil.Process, *words: str) -> bool:
     try:
         line = process.cmdline()

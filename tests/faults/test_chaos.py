@@ -9,7 +9,7 @@ import time
 
 import psutil
 import pytest
-from study import answers, end_all, make_study, prepare, stages, workflows
+from study import answers, end_all, groups, make_study, prepare, stages, workflows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -54,7 +54,7 @@ def _kill(folder, run: subprocess.Popen, choose: random.Random, killed: dict[str
         if what == "everything":
             os.killpg(run.pid, signal.SIGKILL)
             killed[what] += 1
-        elif victims := workflows(folder) if what == "workflow" else stages(folder):
+        elif victims := workflows(folder) if what == "workflow" else stages(folder) + groups(folder):
             choose.choice(victims).kill()
             killed[what] += 1
     time.sleep(0.1)

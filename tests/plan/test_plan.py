@@ -4,6 +4,8 @@ import csv
 import json
 from types import SimpleNamespace
 
+import hypothesis
+import hypothesis.strategies as st
 import pytest
 import tokenizers
 
@@ -13,6 +15,7 @@ from transferlaws.errors import UserError
 from transferlaws.plan.costs import Costs
 from transferlaws.plan.stage import read
 from transferlaws.study import Curve, Plan
+from transferlaws.training.settings import FinetuningSettings
 
 PAPER = [str(REPOSITORY / "config.yaml"), str(REPOSITORY / "studies" / "isik-paper-scale.yaml")]
 
@@ -88,10 +91,38 @@ def test_memory_and_time_grow_with_every_attempt(tmp_path):
     job = SimpleNamespace(model="nano", mixture="fr", task="en-de", size="100", seed="1")
     for rule in ("pretrain", "finetune", "evaluate"):
         for ask in (costs.mem_mb(rule), costs.runtime(rule)):
-            assert ask(job, attempt=2) == 2 * ask(job, attempt=1) > 0
+            assert ask(job, threads=1, attempt=2) == 2 * ask(job, threads=1, attempt=1) > 0
     data = SimpleNamespace(corpus="en", bitext="pairs")
     for rule in ("corpus", "corpus_tokens", "bitext", "bitext_tokens"):
-        assert costs.runtime(rule)(data, attempt=1) > 0
+        assert costs.runtime(rule)(data, threads=1, attempt=1) > 0
+
+
+def test_a_curve_on_a_cpu_asks_for_a_core_a_group_and_says_what_it_costs(tmp_path):
+    changes = {"finetuning": {"learning_rates": [0.01, 0.02, 0.03], "max_steps": 10_000, "max_epochs": 10_000}}
+    costs = tiny(tmp_path, **changes)
+    curve = Curve("nano", "fr", "en-de", 100)  # 2 seeds x 4 rungs, 4 starts x 3 rates at once
+    job = SimpleNamespace(model="nano", mixture="fr", task="en-de", size="100")
+    assert costs.threads("finetune")(job) == 2
+    one, two = costs.finetune(curve, 1), costs.finetune(curve)
+    assert two.seconds == pytest.approx(one.seconds / 2)
+    assert two.seconds * two.devices == pytest.approx(one.seconds * one.devices)
+    assert two.device_bytes == 2 * one.device_bytes
+    assert costs.finetune(curve, 8) == two
+    minutes, mem_mb = (ask("finetune") for ask in (costs.runtime, costs.mem_mb))
+    assert minutes(job, threads=2, attempt=1) < minutes(job, threads=1, attempt=1)
+    assert mem_mb(job, threads=2, attempt=1) == pytest.approx(2 * mem_mb(job, threads=1, attempt=1), abs=1)
+    assert tiny(tmp_path, **changes, compute={"device": "h100"}).threads("finetune")(job) == 1
+
+
+@hypothesis.given(starts=st.integers(0, 200), rates=st.integers(1, 5), group=st.integers(0, 20), data=st.data())
+def test_groups_of_a_curve_are_alike_and_those_that_are_left_stay_as_they_are(starts, rates, group, data):
+    settings = FinetuningSettings(learning_rates=[0.1] * rates, group=group)
+    groups = settings.groups(starts, on_cpu=True)
+    assert sum(groups) == starts
+    assert max(groups, default=0) - min(groups, default=0) <= 1
+    assert max(groups, default=0) * rates <= max(group or 12, rates)
+    left = [size for size in groups if data.draw(st.booleans())]
+    assert settings.groups(sum(left), on_cpu=True) == left
 
 
 def test_faster_devices_take_less_time(tmp_path):
@@ -109,13 +140,15 @@ def test_the_papers_scale_is_planned_as_text_and_csv(tmp_path):
     assert float(rows["pretrain"]["flops"]) == pytest.approx(1.2e22, rel=0.2)
     assert 8e3 < float(rows["pretrain"]["device_hours"]) < 2e4
     assert float(rows["corpus"]["download_bytes"]) > 1e12
-    assert "WARNING: finetune" not in (tmp_path / "plan.txt").read_text()
 
 
 def test_what_does_not_fit_the_device_is_said(tmp_path, capsys):
     (tmp_path / "together.yaml").write_text("finetuning: {group: 5}\n")
+    (tmp_path / "alone.yaml").write_text("finetuning: {learning_rates: [0.001]}\n")
     assert main(["plan", *PAPER, str(tmp_path / "together.yaml")]) == 0
     assert "WARNING: finetune T5-3B needs 333 GB on a device of 80 GB" in capsys.readouterr().out
+    assert main(["plan", *PAPER, str(tmp_path / "alone.yaml")]) == 0
+    assert "WARNING: finetune" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("text", "message"), [(None, "no such file"), ("a: [", "not valid YAML"), ("- a", "expected keys")])

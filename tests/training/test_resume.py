@@ -5,12 +5,14 @@ import os
 import random
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from engine_data import build
 from transferlaws.cli import main
+from transferlaws.model.checkpoint import save_checkpoint
 from transferlaws.training.state import load_state, save_state
 
 MODEL = json.dumps({"size": "tiny", "encoder_layers": 1, "decoder_layers": 1})
@@ -36,12 +38,12 @@ def pretraining(root, name, extra):
     return list(map(str, arguments))
 
 
-def finetuning(root, name, extra):
+def finetuning(root, name, extra, processes=1):
     arguments = [
         *["finetune", "--tokens", root / "tokens/aa-bb", "--trajectory", root / "whole/pretrain/trajectory.json"],
         *["--vocabulary", root / "vocabulary", "--model", MODEL, "--settings", json.dumps(FINETUNING | {"group": 4} | extra)],
         *["--size", 100, "--seeds", "[1]", "--task", "cipher", "--mixture", "mix"],
-        *["--state", root / f"state-{name}", "--output", root / name / "finetune"],
+        *["--state", root / f"state-{name}", "--output", root / name / "finetune", "--processes", processes],
     ]
     return list(map(str, arguments))
 
@@ -85,12 +87,15 @@ def results(path: Path) -> dict:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["pretrain", "finetune"])
-def test_killed_and_resumed_is_bit_identical(root, stage):
-    command = {"pretrain": pretraining, "finetune": finetuning}[stage]
+@pytest.mark.parametrize(
+    ("stage", "command"),
+    [("pretrain", pretraining), ("finetune", finetuning), ("finetune", partial(finetuning, processes=2))],
+    ids=["pretrain", "finetune", "finetune in two processes"],
+)
+def test_killed_and_resumed_is_bit_identical(root, stage, command, tmp_path):
     result = {"pretrain": "trajectory.json", "finetune": "curve.json"}[stage]
     random.seed(5)
-    kills, name = {signal.SIGKILL: 0, signal.SIGTERM: 0}, f"killed-{stage}"
+    kills, name = {signal.SIGKILL: 0, signal.SIGTERM: 0}, f"{tmp_path.name}-killed"
     for attempt in range(200):
         number = [signal.SIGKILL, signal.SIGTERM][attempt % 2]
         status = run_killed(command(root, name, {"state_seconds": 0.01}), number, random.randint(1, 6), random.uniform(0, 0.02))
@@ -99,12 +104,30 @@ def test_killed_and_resumed_is_bit_identical(root, stage):
             assert results(root / name / stage / result) == results(root / "whole" / stage / result)
             if sum(kills.values()) >= 20:
                 break
-            name = f"killed-{stage}-{attempt}"  # and again from nothing
+            name = f"{tmp_path.name}-killed-{attempt}"  # and again from nothing
         else:
             assert status in (-signal.SIGKILL, 128 + signal.SIGTERM, -signal.SIGTERM)
             kills[number] += 1
     assert sum(kills.values()) >= 20
     assert min(kills.values()) >= 5
+
+
+def test_killed_while_a_group_is_kept_is_bit_identical(root, monkeypatch):
+    kept = []
+
+    def save_one(model, replica, folder):
+        if kept:
+            os._exit(9)
+        kept.append(folder)
+        return save_checkpoint(model, replica, folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("transferlaws.training.group.save_checkpoint", save_one)
+        assert run_killed(finetuning(root, "kept", {"state_seconds": 1000})) == 9
+    assert len(list((root / "state-kept/finished").glob("*/result.json"))) == 1
+    assert main(finetuning(root, "kept", {"state_seconds": 1000})) == 0
+    assert weights(root / "kept/finetune") == weights(root / "whole/finetune")
+    assert not list((root / "state-kept/running").rglob("*.safetensors"))
 
 
 def test_another_rung_trains_that_rung_alone(root):

@@ -11,7 +11,7 @@ rule finetune:
         f"{plan.logs}/finetune/{{model}}/{{mixture}}/{{task}}/{{size}}.tsv"
     conda:
         "../../envs/transferlaws.yaml"
-    threads: 1
+    threads: costs.threads("finetune")
     resources:
         mem_mb=costs.mem_mb("finetune"),
         runtime=costs.runtime("finetune"),
@@ -28,7 +28,7 @@ rule finetune:
         state=plan.state,
         folder=lambda wildcards, output: folders(output),
     shell:
-        "OMP_NUM_THREADS={threads} python -m transferlaws finetune {params.trajectories} --tokens {params.tokens:q}"
+        "OMP_NUM_THREADS=1 python -m transferlaws finetune {params.trajectories} --tokens {params.tokens:q} --processes {threads}"
         " --vocabulary {params.vocabulary:q} --name-model {wildcards.model} --mixture {wildcards.mixture} --task {wildcards.task}"
         " --size {wildcards.size} --seeds {params.seeds:q} --model {params.model:q} --settings {params.settings:q}"
         " --code {params.code} --state {params.state:q} --output {params.folder:q} --log {log:q}"

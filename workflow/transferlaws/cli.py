@@ -3,13 +3,13 @@
 import argparse
 import importlib
 import logging
-import os
 import sys
 from pathlib import Path
 
 from transferlaws import store
 from transferlaws.errors import UserError
 from transferlaws.files import remedy
+from transferlaws.progress import configure_log
 
 # stage -> (module with add_arguments and run, one line of help); imported only when asked for
 STAGES = {
@@ -59,19 +59,3 @@ def main(argv: list[str] | None = None) -> int:
         logger.exception("transferlaws %s: unexpected error", arguments.stage)
         return 2
     return 0
-
-
-def configure_log(path: Path | None) -> None:
-    """The package's log: everything to the file; to the terminal progress lines under the workflow, and warnings always."""
-    logger = logging.getLogger("transferlaws")
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    terminal = logging.StreamHandler()
-    lines = sys.stderr.isatty() and os.environ.get("TRANSFERLAWS_PROGRESS") == "lines"
-    terminal.setLevel(logging.INFO if lines else logging.WARNING)
-    logger.handlers = [terminal]
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = logging.FileHandler(path, mode="w", encoding="utf-8")
-        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        logger.handlers.append(file)

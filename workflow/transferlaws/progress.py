@@ -1,9 +1,10 @@
-"""Progress of long work: a bar by hand, timed lines under the workflow, silence where nobody looks."""
+"""Progress of long work: a bar by hand, timed lines under the workflow, silence where nobody looks; and the log they go to."""
 
 import logging
 import os
 import sys
 import time
+from pathlib import Path
 from types import TracebackType
 
 from tqdm import tqdm
@@ -18,16 +19,17 @@ class Progress:
 
     By hand on a terminal it is a tqdm bar. Beside it, and alone where several jobs share a terminal (`TRANSFERLAWS_PROGRESS=lines`,
     set by the workflow), a line every few seconds goes to the log, which shows it on the terminal and keeps it in the log file.
+    `place` is the bar's line where several processes show one each.
     """
 
-    def __init__(self, label: str, total: float, unit: str = "it") -> None:
+    def __init__(self, label: str, total: float, unit: str = "it", place: int = 0) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.done = 0.0
         self.note = ""
         self.start = self.printed = time.monotonic()
         self.first = 0.0  # work done before this process (resumed), left out of the rate
         hidden = not sys.stderr.isatty() or os.environ.get("TRANSFERLAWS_PROGRESS") == "lines"
-        self.bar = tqdm(total=total or None, desc=label, unit=unit, unit_scale=True, disable=hidden, leave=False)
+        self.bar = tqdm(total=total or None, desc=label, unit=unit, unit_scale=True, disable=hidden, leave=False, position=place)
 
     def resume(self, done: float) -> None:
         """Count work that an earlier process did."""
@@ -75,3 +77,24 @@ def _scaled(value: float) -> str:
         if abs(value) >= limit:
             return f"{value / limit:.1f}{suffix}"
     return f"{value:.0f}"
+
+
+def configure_log(path: Path | None, mode: str = "w") -> None:
+    """The package's log: everything to the file; to the terminal progress lines under the workflow, and warnings always.
+
+    Args:
+        path: the file; None for none.
+        mode: "w" begins the file anew; "a" is for the other processes of a stage.
+    """
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    terminal = logging.StreamHandler()
+    lines = sys.stderr.isatty() and os.environ.get("TRANSFERLAWS_PROGRESS") == "lines"
+    terminal.setLevel(logging.INFO if lines else logging.WARNING)
+    logger.handlers = [terminal]
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open(mode).close()
+        file = logging.FileHandler(path, mode="a", encoding="utf-8")  # processes append, none writes over another's lines
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger.handlers.append(file)

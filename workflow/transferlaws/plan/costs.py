@@ -49,6 +49,8 @@ class Cost(NamedTuple):
     download_bytes: float = 0.0
     disk_bytes: float = 0.0
     device_bytes: float = 0.0  # on the device at once, without activations
+    devices: int = 1  # that the job keeps to itself
+    processes: int = 1  # of it that train
 
 
 def vocabulary_size(settings: VocabularySettings) -> int:
@@ -86,9 +88,9 @@ class Costs:
             return table[narrowest] * width / narrowest
         return float(np.interp(np.log(width), np.log(list(table)), list(table.values())))
 
-    def _seconds(self, flops: float, model: str, share: float = 1.0) -> float:
+    def _seconds(self, flops: float, model: str, devices: float | None = None, share: float = 1.0) -> float:
         compute = self.study.compute
-        return flops / (DEVICES[compute.device].peak * compute.devices * self.utilisation(model) * share)
+        return flops / (DEVICES[compute.device].peak * (devices or compute.devices) * self.utilisation(model) * share)
 
     def pretrain(self, model: str) -> Cost:
         """One trajectory."""
@@ -106,7 +108,8 @@ class Costs:
         parameters = shape.parameters_total(self.vocabulary)
         # every rung is kept twice: as state to go on from, and as output
         disk = parameters * (2 * 4 * self.rungs + STATE_BYTES)
-        return Cost(flops, self._seconds(flops, model), tokens, 0.0, disk, parameters * TRAINING_BYTES)
+        seconds = self._seconds(flops, model)
+        return Cost(flops, seconds, tokens, 0.0, disk, parameters * TRAINING_BYTES, self.study.compute.devices)
 
     def _starts(self, curve: Curve) -> int:
         return self.seeds * (1 if curve.mixture == SCRATCH else self.rungs)
@@ -117,19 +120,27 @@ class Costs:
         target = min(length, SENTENCE_TOKENS) if translation else length
         return self.study.models[curve.model].flops(target if translation else 0, target, items, self.vocabulary)
 
-    def finetune(self, curve: Curve) -> Cost:
-        """One curve, every replica to its last step."""
+    def finetune(self, curve: Curve, processes: int | None = None) -> Cost:
+        """One curve, every replica to its last step.
+
+        On a CPU its groups go side by side in `processes`, one each if left out, on a core each. A GPU takes one after another.
+        """
         settings, task = self.study.finetuning, self.study.tasks[curve.task]
         items = curve.size if task.kind == "translation" else curve.size / settings.length
         steps = min(settings.max_steps, round(settings.max_epochs * max(-(-items // settings.batch), 1)))
         steps_and_checks = steps * settings.batch + settings.evaluations * settings.dev_items / 3
-        replicas = self._starts(curve) * len(settings.learning_rates)
-        flops = replicas * self._flops(curve, settings.length, steps_and_checks)
+        on_cpu, starts, rates = self.study.compute.device == "cpu", self._starts(curve), len(settings.learning_rates)
+        flops = starts * rates * self._flops(curve, settings.length, steps_and_checks)
+        groups = settings.groups(starts, on_cpu)
+        processes = min(processes or len(groups), len(groups)) if on_cpu else 1
+        devices = processes if on_cpu else self.study.compute.devices
+        # the first process gets the largest group of every round
+        seconds = self._seconds(flops, curve.model, starts / sum(groups[::processes]) if on_cpu else devices)
         parameters = self.study.models[curve.model].parameters_total(self.vocabulary)
-        together = min(settings.group or replicas, replicas)
-        disk = parameters * (2 * 4 * self._starts(curve) + STATE_BYTES * together)
+        together = sum(groups[:processes]) * rates
+        disk = parameters * (2 * 4 * starts + STATE_BYTES * together)
         tokens = steps * settings.batch * min(settings.length, SENTENCE_TOKENS)
-        return Cost(flops, self._seconds(flops, curve.model), tokens, 0.0, disk, together * parameters * TRAINING_BYTES)
+        return Cost(flops, seconds, tokens, 0.0, disk, together * parameters * TRAINING_BYTES, devices, processes)
 
     def evaluate(self, curve: Curve) -> Cost:
         """One curve's dev and test losses, and its hypotheses."""
@@ -137,11 +148,11 @@ class Costs:
         items = settings.test_items or TEST_ITEMS
         forward = starts * self._flops(curve, settings.length, items) / 3
         decoding = settings.beam * forward if self.study.tasks[curve.task].kind == "translation" else 0.0
-        seconds = self._seconds(2 * forward, curve.model) + self._seconds(decoding, curve.model, DECODING_SHARE)
+        seconds = self._seconds(2 * forward, curve.model) + self._seconds(decoding, curve.model, share=DECODING_SHARE)
         parameters = self.study.models[curve.model].parameters_total(self.vocabulary)
         tokens = 2 * items * min(settings.length, SENTENCE_TOKENS)
         disk = 2 * starts * (24 * items + BYTES_PER_TOKEN * tokens / 4)
-        return Cost(2 * forward + decoding, seconds, tokens, 0.0, disk, starts * parameters * 4)
+        return Cost(2 * forward + decoding, seconds, tokens, 0.0, disk, starts * parameters * 4, self.study.compute.devices)
 
     def corpus_tokens(self, corpus: str) -> float:
         """Text tokens that a corpus must hold if no mixture is to repeat it."""
@@ -176,15 +187,15 @@ class Costs:
             return 4000
         parameters = cost.device_bytes / TRAINING_BYTES
         if self.study.compute.device == "cpu":
-            return round(3000 + parameters * TRAINING_BYTES / 1e6)
+            return round(3000 * cost.processes + parameters * TRAINING_BYTES / 1e6)
         return round(6000 + parameters * (STATE_BYTES + 4) / 1e6)
 
     def minutes(self, cost: Cost) -> int:
         """Time limit of a job."""
         return round(20 + self.study.compute.margin * cost.seconds / 60)
 
-    def of(self, rule: str, wildcards: object) -> Cost:
-        """The cost of a rule's job."""
+    def of(self, rule: str, wildcards: object, threads: int | None = None) -> Cost:
+        """The cost of a rule's job; `threads` are those it gets, left out: what it asks for."""
         if rule in ("corpus", "corpus_tokens"):
             return self.corpus(wildcards.corpus)
         if rule in ("bitext", "bitext_tokens"):
@@ -192,12 +203,16 @@ class Costs:
         if rule == "pretrain":
             return self.pretrain(wildcards.model)
         curve = Curve(wildcards.model, wildcards.mixture, wildcards.task, int(wildcards.size))
-        return {"finetune": self.finetune, "evaluate": self.evaluate}[rule](curve)
+        return self.finetune(curve, threads) if rule == "finetune" else self.evaluate(curve)
+
+    def threads(self, rule: str) -> Callable[..., int]:
+        """A rule's `threads`: one for every process that trains."""
+        return lambda wildcards: self.of(rule, wildcards).processes
 
     def mem_mb(self, rule: str) -> Callable[..., int]:
         """A rule's `mem_mb`: grows with every attempt."""
-        return lambda wildcards, attempt: attempt * self.memory(self.of(rule, wildcards))
+        return lambda wildcards, threads, attempt: attempt * self.memory(self.of(rule, wildcards, threads))
 
     def runtime(self, rule: str) -> Callable[..., int]:
         """A rule's `runtime` in minutes: grows with every attempt."""
-        return lambda wildcards, attempt: attempt * self.minutes(self.of(rule, wildcards))
+        return lambda wildcards, threads, attempt: attempt * self.minutes(self.of(rule, wildcards, threads))

@@ -98,7 +98,7 @@ def _row(stage: str, model: str, jobs: list[Cost], costs: Costs) -> dict:
         "model": model,
         "jobs": len(jobs),
         "flops": sum(job.flops for job in jobs) if trained else "",
-        "device_hours": sum(job.seconds for job in jobs) * costs.study.compute.devices / 3600 if trained else "",
+        "device_hours": sum(job.seconds * job.devices for job in jobs) / 3600 if trained else "",
         "longest_hours": max((job.seconds for job in jobs), default=0.0) / 3600 if trained else "",
         "tokens": round(sum(job.tokens for job in jobs)),
         "download_bytes": round(sum(job.download_bytes for job in jobs)),
@@ -170,7 +170,7 @@ def render(rows: list[dict], costs: Costs) -> str:
             needs, has = _scaled(row["device_memory_bytes"], "B"), _scaled(most, "B")
             notes.append(
                 f"WARNING: {row['stage']} {row['model']} needs {needs} on a device of {has}, activations not counted: "
-                "lower finetuning.group, or take a smaller model"
+                "lower finetuning.group or the number of learning rates, or take a smaller model"
             )
     return "\n".join([*notes, "", *(line.rstrip() for line in body)]) + "\n"
 

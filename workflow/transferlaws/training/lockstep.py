@@ -72,9 +72,14 @@ class Lockstep:
         self.streams = torch.tensor(self.order, device=self.device)
         self.rates = torch.tensor([self.replicas[i].learning_rate for i in self.active], device=self.device)
 
+    @property
+    def ended(self) -> bool:
+        """True if no step is left."""
+        return not self.active or self.number >= self.total
+
     def run(self, after_step: Callable[[bool], None]) -> None:
         """Train until every replica has stopped; `after_step` is told whether dev loss was just measured."""
-        while self.active and self.number < self.total:
+        while not self.ended:
             self._step()
             evaluated = self.number % self.every == 0 or self.number == self.total
             if evaluated:

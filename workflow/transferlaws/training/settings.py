@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+CPU_GROUP = 12  # replicas at once on a CPU: enough to share the cost of a step's bookkeeping, little memory
+
 Optimiser = Literal["adamw-scaled", "adamw", "adafactor", "muon"]
 
 
@@ -104,8 +106,23 @@ class FinetuningSettings(BaseModel):
         64, ge=4, description="Longest source or target, in tokens, its end mark included; longer ones are cut off."
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate.")
-    group: int = Field(0, ge=0, description="Most replicas trained at once; 0: all on a GPU, as many as suit the cache on a CPU.")
+    group: int = Field(
+        0,
+        ge=0,
+        description="Most replicas trained at once by a process, though a start's learning rates always go together; 0: all on a "
+        "GPU, 12 on a CPU, where groups go side by side.",
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="Type of computation (parameters stay fp32); auto: bf16 on a GPU, fp32 on a CPU."
     )
     state_seconds: float = Field(60, gt=0, description="Seconds between saves of the resumable state.")
+
+    def groups(self, starts: int, on_cpu: bool) -> list[int]:
+        """How many of `starts` (seed, rung) pairs go together, group by group: few groups, alike in size, the larger ones first.
+
+        What is left of a curve when some of its groups are finished is divided in the same way.
+        """
+        rates = len(self.learning_rates)
+        most = max((self.group or (CPU_GROUP if on_cpu else starts * rates)) // rates, 1)
+        number = -(-starts // most)
+        return [(starts + place) // number for place in reversed(range(number))]

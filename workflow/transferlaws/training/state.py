@@ -51,6 +51,15 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict] | None:
     return tensors, json.loads(metadata["plain"])
 
 
+def read_plain(path: Path) -> dict:
+    """The plain data that `save_state` wrote, unchecked; empty where there is none."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return json.loads((file.metadata() or {}).get("plain", "{}"))
+    except (SafetensorError, OSError, ValueError):
+        return {}
+
+
 class Terminated(BaseException):
     """Raised after the state is saved, when the process was asked to stop."""
 
