@@ -1,5 +1,7 @@
 """Numbers in words."""
 
+from decimal import ROUND_DOWN, Decimal
+
 
 def interval_text(found: dict) -> str:
     """Estimate and interval, four digits."""
@@ -15,9 +17,19 @@ def signed_text(found: dict) -> str:
     return f"{found['estimate']:+.3g} [{found['low']:+.3g}, {found['high']:+.3g}]"
 
 
-def probability_text(share: float) -> str:
-    """A probability in whole percent; draws cannot tell those near 0 and 1 from them."""
-    return "below 1%" if share < 0.01 else "above 99%" if share > 0.99 else f"{share:.0%}"
+def probability_text(share: float, *bounds: float) -> str:
+    """A probability in whole percent; draws cannot tell those near 0 and 1 from them.
+
+    It is cut, not rounded, and shown with a further digit where a bound is not a whole percent: the number is never on another
+    side of a bound than `share`.
+    """
+    if share < 0.01 or share > max((0.99, *bounds)):
+        return "below 1%" if share < 0.01 else "above 99%"
+    for digits in range(4):
+        cut = Decimal(str(share)).quantize(Decimal(10) ** -(2 + digits), ROUND_DOWN)
+        if all((float(cut) >= bound) == (share >= bound) for bound in bounds):
+            break
+    return f"{cut:.{digits}%}"
 
 
 def tokens_text(count: float) -> str:
