@@ -1,6 +1,7 @@
 """Numbers in words."""
 
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from itertools import product
 
 
 def interval_text(found: dict) -> str:
@@ -20,16 +21,15 @@ def signed_text(found: dict) -> str:
 def probability_text(share: float, *bounds: float) -> str:
     """A probability in whole percent; draws cannot tell those near 0 and 1 from them.
 
-    It is cut, not rounded, and shown with a further digit where a bound is not a whole percent: the number is never on another
-    side of a bound than `share`.
+    Where rounding would put the number on another side of a bound than `share` it is cut, if need be after a further digit.
     """
     if share < 0.01 or share > max((0.99, *bounds)):
         return "below 1%" if share < 0.01 else "above 99%"
-    for digits in range(4):
-        cut = Decimal(str(share)).quantize(Decimal(10) ** -(2 + digits), ROUND_DOWN)
-        if all((float(cut) >= bound) == (share >= bound) for bound in bounds):
+    for digits, rounding in product(range(3), (ROUND_HALF_EVEN, ROUND_DOWN)):
+        shown = Decimal(str(share)).quantize(Decimal(10) ** -(2 + digits), rounding)
+        if all((float(shown) >= bound) == (share >= bound) for bound in bounds):
             break
-    return f"{cut:.{digits}%}"
+    return f"{shown:.{digits}%}"
 
 
 def tokens_text(count: float) -> str:
