@@ -11,8 +11,8 @@ def page(advice: dict) -> str:
     lines = ["# Advice", ""]
     lines.append(
         f"A gain of {settings['worthwhile']:g} in the deciding metric is called worthwhile; intervals are at "
-        f"{settings['confidence']:.0%}. {definitions(settings['confidence'])} A law's gain counts from where the measurements end and is added to "
-        "what was measured there; a law is asked only where its verdict and the held-out rung allow it."
+        f"{settings['confidence']:.0%}. {definitions(settings['confidence'])} A law's gain counts from where the measurements end "
+        "and is added to what was measured there; a law is asked only where its verdict and the held-out rung allow it."
     )
     lines += ["", *(f"- {note}." for note in advice["notes"])] if advice["notes"] else []
     for task, model, size, unit in _curves(advice["answers"]):

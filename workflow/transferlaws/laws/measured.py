@@ -43,7 +43,7 @@ class Quantity:
 
 
 def added(*parts: dict) -> dict:
-    """Sum of quantities as JSON, end by end: never too short an interval, however they depend on one another."""
+    """Sum of quantities as JSON, its interval end by end: as wide as if all erred in the same direction."""
     unknown = any(part["low"] is None for part in parts)
     return {end: None if unknown and end != "estimate" else sum(part[end] for part in parts) for end in ("estimate", "low", "high")}
 
