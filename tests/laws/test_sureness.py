@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transferlaws.laws.measured import Quantity
-from transferlaws.laws.sureness import Sureness, definitions, sureness
+from transferlaws.laws.sureness import Sureness, definitions, lead_probability, surely_from, sureness
+from transferlaws.laws.words import probability_text
 
 LEVELS = st.sampled_from([0.6, 0.8, 0.9, 0.95])
 
@@ -30,6 +31,37 @@ def test_the_word_the_interval_and_the_probability_agree(lead, skew, seed, level
         assert shown["low"] <= 0 <= shown["high"]
         assert ahead <= (1 + level) / 2 + 0.002
         assert (word is Sureness.PROBABLY) == (ahead >= level)
+
+
+@settings(deadline=None)
+@given(lead=st.floats(0, 4), skew=st.floats(-0.4, 0.4), seed=st.integers(0, 50), level=LEVELS)
+def test_the_probability_that_is_printed_is_on_the_side_of_the_word(lead, skew, seed, level):
+    found, sure = quantity(lead, skew, seed), surely_from(level)
+    text, word = probability_text(lead_probability(found, level), level, sure), sureness(found, level)
+    shown = float(text.removeprefix("above ").removeprefix("below ").removesuffix("%")) / 100
+    assert (shown >= sure) == (word is Sureness.SURELY)
+    assert (sure > shown >= level) == (word is Sureness.PROBABLY)
+
+
+@pytest.mark.parametrize(
+    ("share", "bounds", "text"),
+    [
+        (0.9499, (0.9, 0.95), "94%"),
+        (0.95, (0.9, 0.95), "95%"),
+        (np.nextafter(0.95, 0), (0.9, 0.95), "94%"),
+        (0.976, (0.95, 0.975), "98%"),
+        (0.9745, (0.95, 0.975), "97%"),
+        (0.912, (0.912,), "91.2%"),
+        (0.866, (0.9, 0.95), "87%"),
+        (0.996, (0.99, 0.995), "above 99%"),
+        (0.993, (0.99, 0.995), "99%"),
+        (0.999, (), "above 99%"),
+        (0.004, (), "below 1%"),
+        (0.499, (0.5,), "49%"),
+    ],
+)
+def test_a_probability_is_never_rounded_over_a_bound(share, bounds, text):
+    assert probability_text(float(share), *bounds) == text
 
 
 @settings(deadline=None)

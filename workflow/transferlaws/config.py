@@ -22,7 +22,7 @@ from transferlaws.corpora.settings import BitextSettings, CorpusSettings
 from transferlaws.errors import UserError
 from transferlaws.evaluation.settings import EvaluationSettings, ScoreSettings
 from transferlaws.figures.settings import FigureName, FigureSettings
-from transferlaws.laws.settings import AdviceSettings, FitSettings, LawName
+from transferlaws.laws.settings import FINETUNING_SIZES, AdviceSettings, FitSettings, LawName
 from transferlaws.model.settings import ModelSettings
 from transferlaws.plan.settings import ComputeSettings
 from transferlaws.tokens.settings import VocabularySettings
@@ -201,6 +201,15 @@ class Study(Section):
                     )
             else:
                 yield from known(f"tasks.{name}.corpus", task.corpus, self.corpora)
+        sizes = max(self.tasks, key=lambda name: len(self.tasks[name].sizes))
+        most = len(self.tasks[sizes].sizes)
+        for law, fit in self.laws.items():
+            least = FINETUNING_SIZES.get(law, 1)
+            if fit.columns is None and most < least:
+                yield (
+                    f"laws.{law}: it takes at least {least} fine-tuning sizes, and no task has more than {most} (tasks.{sizes}). "
+                    "Add sizes, or leave the law out."
+                )
         for key, names in (("models", self.models), ("mixtures", self.mixtures), ("tasks", self.tasks)):
             chosen = getattr(self.curves, key)
             for name in [] if chosen == "all" else chosen:

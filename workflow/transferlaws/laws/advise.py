@@ -7,9 +7,12 @@ import pandas as pd
 import transferlaws
 from transferlaws.errors import UserError
 from transferlaws.files import atomic, read_json, sha256, write_json
-from transferlaws.laws.advice import Candidate, Context, answer, compare, context_of
+from transferlaws.laws.advice import answer
 from transferlaws.laws.allocation import best_split
+from transferlaws.laws.comparison import compare
+from transferlaws.laws.context import Context, context_of
 from transferlaws.laws.estimate import Fitted, Unfitted, fit_groups
+from transferlaws.laws.forecast import Candidate, standing
 from transferlaws.laws.markdown import page
 from transferlaws.laws.measured import Quantity
 from transferlaws.laws.protocols import resolve
@@ -126,9 +129,10 @@ def _answers(table: pd.DataFrame, documents: dict, settings: AdviceSettings, max
             aims = {"settings": settings, "max_epochs": max_epochs}
             context = context_of(table, task=task, model=model, metric=metric, direction=direction, **aims)
             for size in sorted({float(c.key["finetuning_size"]) for c in own}):
-                rivals = [c for c in own if c.key["finetuning_size"] == size and context.rungs(c.key["mixture"], size)]
-                answers += [answer(candidate, rivals, context) for candidate in rivals]
-                comparisons += [{"task": task, "model": model, **pair} for pair in compare(context, size)]
+                measured = [c for c in own if c.key["finetuning_size"] == size and context.rungs(c.key["mixture"], size)]
+                rivals, pairs = [standing(c, context) for c in measured], compare(context, size)
+                answers += [answer(one, rivals, pairs, context) for one in rivals]
+                comparisons += [{"task": task, "model": model, **pair} for pair in pairs]
                 comparisons += [{"task": task, "model": model, **pair} for pair in _by_loss(rows, context, size, task, model)]
     return {"notes": notes, "answers": answers, "comparisons": comparisons}
 
@@ -148,7 +152,7 @@ def _candidates(table: pd.DataFrame, documents: dict, name: str, metric: str) ->
         return [Candidate(law, result, report) for result, report in _fitted(table, documents[name], metric)]
     reason = f"{name} was not fitted to {metric}"
     groups = groups_of(table, law=law, metric=metric, settings=resolve(law, FitSettings()))
-    report = {"status": "too-few-points", "verdict": {"text": f"{reason}."}}
+    report = {"status": "too-few-points", "held_out": None, "verdict": {"text": f"{reason}."}}
     return [Candidate(law, Unfitted(group, reason), report) for group in groups]
 
 

@@ -1,6 +1,6 @@
 """The advice as a page."""
 
-from transferlaws.laws.advice import best_of
+from transferlaws.laws.comparison import best_of
 from transferlaws.laws.sureness import definitions
 from transferlaws.laws.words import interval_text, signed_text, tokens_text
 
@@ -11,7 +11,8 @@ def page(advice: dict) -> str:
     lines = ["# Advice", ""]
     lines.append(
         f"A gain of {settings['worthwhile']:g} in the deciding metric is called worthwhile; intervals are at "
-        f"{settings['confidence']:.0%}. {definitions(settings['confidence'])}"
+        f"{settings['confidence']:.0%}. {definitions(settings['confidence'])} A law's gain counts from where the measurements end "
+        "and is added to what was measured there; a law is asked only where its verdict and the held-out rung allow it."
     )
     lines += ["", *(f"- {note}." for note in advice["notes"])] if advice["notes"] else []
     for task, model, size, unit in _curves(advice["answers"]):
@@ -21,7 +22,7 @@ def page(advice: dict) -> str:
         for metric in dict.fromkeys(p["metric"] for p in pairs):
             lines += [best_of([p for p in pairs if p["metric"] == metric]), ""]
         lines += [
-            f"| mixture | alignment | {own[0]['metric']} now | over no pretraining | forecast | answer |",
+            f"| mixture | alignment | {own[0]['metric']} now | over no pretraining | further gain by the law | answer |",
             "|---|---|---|---|---|---|",
             *map(_row, own),
             "",
@@ -48,7 +49,7 @@ def _row(answer: dict) -> str:
     measured, forecast = answer["measured"], answer["forecast"]
     alignment = "" if answer["alignment"] is None else f"{answer['alignment']:.2f}"
     gain = signed_text(measured["gain"]) if measured["gain"] else "not measured"
-    ahead = f"{interval_text(forecast['score'])} at {tokens_text(forecast['pretraining_tokens'])}" if forecast else "none"
+    ahead = f"{signed_text(forecast['gain'])} by {tokens_text(forecast['pretraining_tokens'])}" if forecast else "no law decides"
     what = answer["answer"]
     if answer["continue_to"] is not None:
         what += f" to D_p = {tokens_text(answer['continue_to'])}"

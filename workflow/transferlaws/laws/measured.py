@@ -42,6 +42,12 @@ class Quantity:
         return {"estimate": self.estimate, "low": float(low[0]), "high": float(high[0])}
 
 
+def added(*parts: dict) -> dict:
+    """Sum of quantities as JSON, its interval end by end: as wide as if all erred in the same direction."""
+    unknown = any(part["low"] is None for part in parts)
+    return {end: None if unknown and end != "estimate" else sum(part[end] for part in parts) for end in ("estimate", "low", "high")}
+
+
 def cell_means(rows: pd.DataFrame, *, metric: str, seed: int) -> dict[Cell, Quantity]:
     """Geometric mean over seeds of every (mixture, D_f, D_p) of one task and model, D_p = 0 being `scratch`.
 

@@ -19,6 +19,15 @@ LAWS = (
     "repeated-data",
     "score-from-loss",
 )
+FINETUNING_SIZES = {
+    "transfer-gap": 3,
+    "effective-data": 2,
+    "kaplan": 3,
+    "zhang-multiplicative": 3,
+    "zhang-additive": 3,
+    "rectified": 4,
+}
+"""Smallest number of different D_f of the laws that have one among their x; the forms have it too, but are slow to import."""
 Settings = TypeVar("Settings", bound=BaseModel)
 LawName = Literal[LAWS]
 ProtocolName = Literal["default", "isik", "barnett", "hernandez", "chinchilla"]

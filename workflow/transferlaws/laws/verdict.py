@@ -29,6 +29,27 @@ class Status(StrEnum):
     """Fewer different points than the law needs; nothing was fitted."""
 
 
+def mistrusted(status: str, held_out: dict | None) -> str:
+    """Why a law with this status and `held_out` of its report forecasts nothing: what it did; empty if it may forecast.
+
+    Parameters that are not identified are no reason: the band says how loosely they hold the prediction, the held-out rung how
+    well.
+    """
+    reasons = {
+        Status.BOUND_HIT: "ended with a parameter at the edge of its allowed range",
+        Status.REJECTED: "is contradicted by the points, by more than noise",
+        Status.NOT_CONVERGED: "did not reach an optimum",
+        Status.TOO_FEW_POINTS: "has too few points",
+    }
+    if status in reasons:
+        return reasons[Status(status)]
+    if held_out is None:
+        return "was tested on no held-out rung"
+    if held_out["inside"] is not None and held_out["inside"] < 0.5:
+        return f"has only {held_out['inside']:.0%} of the held-out points within its interval"
+    return ""
+
+
 @dataclass(frozen=True)
 class PureError:
     """Scatter of repeated measurements at the same x, run effects taken out: noise that owes nothing to any law."""
