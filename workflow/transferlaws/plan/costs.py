@@ -137,7 +137,7 @@ class Costs:
         # the first process gets the largest group of every round
         seconds = self._seconds(flops, curve.model, starts / sum(groups[::processes]) if on_cpu else devices)
         parameters = self.study.models[curve.model].parameters_total(self.vocabulary)
-        together = sum(groups[:processes]) * rates
+        together = sum(groups[:processes]) * rates if on_cpu else min(settings.group or starts * rates, starts * rates)
         disk = parameters * (2 * 4 * starts + STATE_BYTES * together)
         tokens = steps * settings.batch * min(settings.length, SENTENCE_TOKENS)
         return Cost(flops, seconds, tokens, 0.0, disk, together * parameters * TRAINING_BYTES, devices, processes)

@@ -109,8 +109,7 @@ class FinetuningSettings(BaseModel):
     group: int = Field(
         0,
         ge=0,
-        description="Most replicas trained at once by a process, though a start's learning rates always go together; 0: all on a "
-        "GPU, 12 on a CPU, where groups go side by side.",
+        description="Most replicas trained at once by a process; 0: all on a GPU, 12 on a CPU, where groups go side by side.",
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="Type of computation (parameters stay fp32); auto: bf16 on a GPU, fp32 on a CPU."
