@@ -67,6 +67,20 @@ def test_two_processes_write_the_same_bytes_as_one(root):
     assert written[0] == written[1]
 
 
+def test_learning_rates_one_after_another_are_those_together(root):
+    curves = []
+    for group in (4, 1):
+        assert main(finetuning(root, f"rates-{group}", 1, group=group)) == 0
+        curves.append(json.loads((root / f"rates-{group}/curve.json").read_text())["replicas"])
+    for together, apart in zip(*curves, strict=True):
+        assert apart["learning_rate"] == together["learning_rate"]
+        assert apart["learning_rates"] == pytest.approx(together["learning_rates"], rel=1e-4)
+        assert apart["best_step"] == together["best_step"]
+    lines = [json.loads(line) for line in (root / "rates-1/log.jsonl").read_text().splitlines()]
+    assert {(line["seed"], line["learning_rate"]) for line in lines} == {(s, rate) for s in range(1, 6) for rate in (1e-2, 3e-2)}
+    assert len(list((root / "state-rates-1/finished").iterdir())) == 5, "what a single learning rate gave was left behind"
+
+
 def test_an_error_is_the_one_that_a_single_process_meets(root, capfd):
     rungs = []
     for tokens in (1000, 2000, 3000):

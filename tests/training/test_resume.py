@@ -88,20 +88,28 @@ def results(path: Path) -> dict:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("stage", "command"),
-    [("pretrain", pretraining), ("finetune", finetuning), ("finetune", partial(finetuning, processes=2))],
-    ids=["pretrain", "finetune", "finetune in two processes"],
+    ("stage", "command", "extra"),
+    [
+        ("pretrain", pretraining, {}),
+        ("finetune", finetuning, {}),
+        ("finetune", partial(finetuning, processes=2), {}),
+        ("finetune", finetuning, {"group": 1}),
+    ],
+    ids=["pretrain", "finetune", "finetune in two processes", "finetune one learning rate at a time"],
 )
-def test_killed_and_resumed_is_bit_identical(root, stage, command, tmp_path):
+def test_killed_and_resumed_is_bit_identical(root, stage, command, extra, tmp_path):
     result = {"pretrain": "trajectory.json", "finetune": "curve.json"}[stage]
+    whole = root / ("whole-apart" if extra else "whole")
+    assert main(command(root, whole.name, extra | {"state_seconds": 1000})) == 0
     random.seed(5)
     kills, name = {signal.SIGKILL: 0, signal.SIGTERM: 0}, f"{tmp_path.name}-killed"
     for attempt in range(200):
         number = [signal.SIGKILL, signal.SIGTERM][attempt % 2]
-        status = run_killed(command(root, name, {"state_seconds": 0.01}), number, random.randint(1, 6), random.uniform(0, 0.02))
+        arguments = command(root, name, extra | {"state_seconds": 0.01})
+        status = run_killed(arguments, number, random.randint(1, 6), random.uniform(0, 0.02))
         if status == 0:
-            assert weights(root / name / stage) == weights(root / "whole" / stage)
-            assert results(root / name / stage / result) == results(root / "whole" / stage / result)
+            assert weights(root / name / stage) == weights(whole / stage)
+            assert results(root / name / stage / result) == results(whole / stage / result)
             if sum(kills.values()) >= 20:
                 break
             name = f"{tmp_path.name}-killed-{attempt}"  # and again from nothing

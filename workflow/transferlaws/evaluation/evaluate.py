@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     if settings.test_items is not None:
         splits["test"] = splits["test"].subset(np.arange(min(settings.test_items, len(splits["test"]))))
     device = choose_device()
-    size = CPU_GROUP if device.type == "cpu" else len(curve["replicas"])
+    size = settings.group or (CPU_GROUP if device.type == "cpu" else len(curve["replicas"]))
     frames = []
     work = sum(map(len, splits.values())) * len(curve["replicas"])
     with Progress(f"evaluate {curve['mixture']} {curve['task']} {curve['finetuning_size']}", work, "sentences") as progress:

@@ -16,6 +16,7 @@ class EvaluationSettings(BaseModel):
     length: int = Field(128, ge=4, description="Longest source or target read, in tokens; longer ones are cut.")
     batch: int = Field(128, ge=1, description="Sentences a batch and replica.")
     test_items: int | None = Field(None, ge=1, description="Use the first so many test items; left out: all.")
+    group: int = Field(0, ge=0, description="Most states of a curve decoded at once; 0: all on a GPU, 12 on a CPU.")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="Type of computation; auto: bf16 on a GPU, fp32 on a CPU."
     )

@@ -137,7 +137,7 @@ class Costs:
         # the first process gets the largest group of every round
         seconds = self._seconds(flops, curve.model, starts / sum(groups[::processes]) if on_cpu else devices)
         parameters = self.study.models[curve.model].parameters_total(self.vocabulary)
-        together = sum(groups[:processes]) * rates if on_cpu else min(settings.group or starts * rates, starts * rates)
+        together = sum(groups[:processes]) * len(settings.rates_together()[0])
         disk = parameters * (2 * 4 * starts + STATE_BYTES * together)
         tokens = steps * settings.batch * min(settings.length, SENTENCE_TOKENS)
         return Cost(flops, seconds, tokens, 0.0, disk, together * parameters * TRAINING_BYTES, devices, processes)
@@ -152,7 +152,8 @@ class Costs:
         parameters = self.study.models[curve.model].parameters_total(self.vocabulary)
         tokens = 2 * items * min(settings.length, SENTENCE_TOKENS)
         disk = 2 * starts * (24 * items + BYTES_PER_TOKEN * tokens / 4)
-        return Cost(2 * forward + decoding, seconds, tokens, 0.0, disk, starts * parameters * 4, self.study.compute.devices)
+        together = min(settings.group or starts, starts)
+        return Cost(2 * forward + decoding, seconds, tokens, 0.0, disk, together * parameters * 4, self.study.compute.devices)
 
     def corpus_tokens(self, corpus: str) -> float:
         """Text tokens that a corpus must hold if no mixture is to repeat it."""

@@ -170,7 +170,7 @@ def render(rows: list[dict], costs: Costs) -> str:
             needs, has = _scaled(row["device_memory_bytes"], "B"), _scaled(most, "B")
             notes.append(
                 f"WARNING: {row['stage']} {row['model']} needs {needs} on a device of {has}, activations not counted: "
-                "lower finetuning.group, or take a smaller model"
+                "lower finetuning.group and evaluation.group, or take a smaller model"
             )
     return "\n".join([*notes, "", *(line.rstrip() for line in body)]) + "\n"
 

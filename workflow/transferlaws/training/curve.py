@@ -1,6 +1,7 @@
 """One curve: what its fine-tuning reads, and where its finished starts and its running state are kept."""
 
 import argparse
+import copy
 import json
 import math
 from pathlib import Path
@@ -74,6 +75,12 @@ class Curve:
             )
         return order[: int(np.searchsorted(tokens, self.arguments.size)) + 1]
 
+    def with_rates(self, rates: list[float]) -> "Curve":
+        """The same curve, trying these learning rates."""
+        curve = copy.copy(self)
+        curve.settings = self.settings.model_copy(update={"learning_rates": rates})
+        return curve
+
     def finished(self, start: dict) -> Path:
         """Where a start's result is kept: a folder named by all that it depends on."""
         return (
@@ -93,9 +100,9 @@ class Curve:
     def pending(self) -> list[dict]:
         """The starts without a result, and all of a group that was killed while it was kept, so that the same ones go together."""
         claimed = {name for path in self.running.glob("*.safetensors") for name in read_plain(path).get("starts", [])}
-        return [start for start in self.starts if self.finished(start).name in claimed or not self._is_finished(start)]
+        return [start for start in self.starts if self.finished(start).name in claimed or not self.is_finished(start)]
 
-    def _is_finished(self, start: dict) -> bool:
+    def is_finished(self, start: dict) -> bool:
         """Whether an earlier run left a whole result; one that was damaged since is trained again."""
         folder = self.finished(start)
         if not (folder / "result.json").is_file():

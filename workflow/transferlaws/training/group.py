@@ -1,11 +1,13 @@
-"""A group of a curve's starts, all their learning rates in lockstep: trained, then the best state of each kept."""
+"""A group of a curve's starts and their learning rates in lockstep: trained, then the best state of each start kept."""
 
 import math
+import shutil
 import time
+from pathlib import Path
 
 import torch
 
-from transferlaws.files import write_json
+from transferlaws.files import read_json, write_json
 from transferlaws.model.checkpoint import load_checkpoint, save_checkpoint
 from transferlaws.model.transformer import Transformer
 from transferlaws.progress import Progress
@@ -17,7 +19,39 @@ from transferlaws.training.step import compute_type, operations_for
 
 
 def train_group(curve: Curve, starts: list[dict], name: str, place: int = 0) -> None:
-    """Train a group of `curve.starts`, or go on from its state; `name` and `place` (a line) are for the display."""
+    """Train a group of `curve.starts`, or go on from its state; `name` and `place` (a line) are for the display.
+
+    Learning rates that cannot go together are tried one after another.
+    """
+    together = curve.settings.rates_together()
+    if len(together) == 1:
+        _train(curve, starts, name, place)
+        return
+    parts = [curve.with_rates(rates) for rates in together]
+    for start in starts:
+        for number, part in enumerate(parts, 1):
+            if not part.is_finished(start):
+                _train(part, [start], f"{name}, rates {number}/{len(parts)}", place)
+        _keep_best(curve.finished(start), [part.finished(start) for part in parts])
+
+
+def _keep_best(folder: Path, parts: list[Path]) -> None:
+    """The result of a start, of those with some of its learning rates each; these are removed."""
+    results = [read_json(part / "result.json") for part in parts]
+    losses = [math.inf if result["dev_cross_entropy"] is None else result["dev_cross_entropy"] for result in results]
+    best = losses.index(min(losses))
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in ("config.json", "model.safetensors"):
+        shutil.copyfile(parts[best] / file, folder / file)
+    every = {rate: loss for result in results for rate, loss in result["learning_rates"].items()}
+    write_json(folder / "log.json", [line for part in parts for line in read_json(part / "log.json")])
+    write_json(folder / "result.json", results[best] | {"learning_rates": every})
+    for part in parts:
+        shutil.rmtree(part)
+
+
+def _train(curve: Curve, starts: list[dict], name: str, place: int) -> None:
+    """All learning rates of the starts in lockstep."""
     rates = curve.settings.learning_rates
     replicas = [Replica(s["seed"], s["pretraining_tokens"], rate) for s in starts for rate in rates]
     model = Transformer(curve.shape, curve.vocabulary.size, len(replicas))

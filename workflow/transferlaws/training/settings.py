@@ -116,6 +116,11 @@ class FinetuningSettings(BaseModel):
     )
     state_seconds: float = Field(60, gt=0, description="Seconds between saves of the resumable state.")
 
+    def rates_together(self) -> list[list[float]]:
+        """The learning rates by those that go together: all, unless `group` is less than their number."""
+        size = self.group or len(self.learning_rates)
+        return [self.learning_rates[first : first + size] for first in range(0, len(self.learning_rates), size)]
+
     def groups(self, starts: int, on_cpu: bool) -> list[int]:
         """How many of `starts` (seed, rung) pairs go together, group by group: few groups, alike in size, the larger ones first.
 
