@@ -51,8 +51,9 @@ def finetuning(root, name, extra, processes=1):
 def run_killed(arguments, number=None, saves=0, delay=0.0):
     """Run the stage in a forked process and send it a signal some time after so many saves of its state.
 
-    Returns its status, negative for a signal. It always gets somewhere, however slow the machine.
+    Returns its status, negative for a signal. It always gets somewhere, however slow the machine; one that hangs is an error.
     """
+    limit = time.monotonic() + 120
     child = os.fork()
     if child == 0:
         try:
@@ -66,6 +67,9 @@ def run_killed(arguments, number=None, saves=0, delay=0.0):
         finished, status = os.waitpid(child, os.WNOHANG)
         if finished:
             return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > limit:
+            os.kill(child, signal.SIGKILL)
+            raise AssertionError(f"process {child} hangs: {arguments}")
         files = {(path, path.stat().st_ino) for path in state.rglob("*.safetensors") if path.exists()}
         if files != last:
             seen, last = seen + 1, files
