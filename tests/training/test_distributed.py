@@ -28,7 +28,7 @@ def pretrain(root, name, processes, **changes):
         *["--ladder", "[1000,3000]", "--seed", 1, "--name-model", "tiny", "--name-mixture", "aa"],
         *["--state", root / f"state-{name}", "--output", root / name],
     ]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow")}
     subprocess.run(list(map(str, command)), check=True, env=environment, capture_output=True, timeout=100)
     return json.loads((root / name / "trajectory.json").read_text())
 
@@ -54,7 +54,7 @@ def test_two_processes_share_the_starts_of_a_curve(root):
                 root / name,
             ],
         ]
-        environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
+        environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow")}
         subprocess.run(list(map(str, command)), check=True, env=environment, capture_output=True, timeout=100)
         curves.append(json.loads((root / name / "curve.json").read_text())["replicas"])
     for ours, theirs in zip(*curves, strict=True):

@@ -39,7 +39,7 @@ def finetuning(root, name, processes, *more, **changes):
 
 def started(root, name, processes, **changes) -> tuple[subprocess.Popen, list[psutil.Process]]:
     """A stage that trains in processes, and these, once the first two train."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow")}
     command = [
         sys.executable,
         "-m",

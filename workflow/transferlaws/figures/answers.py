@@ -96,9 +96,7 @@ def _verdict(found: Gain, than: str) -> str:
     if found.sureness is Sureness.UNKNOWN:
         return "one seed: noise unknown"
     chance = "" if found.sureness is Sureness.SURELY else f" (probability of a gain {style.percent(round(found.probability, 2))})"
-    if found.sureness is Sureness.NOT_TOLD_APART:
-        return f"not to be told apart from {than}{chance}"
-    return f"{found.sureness} {'better' if found.estimate > 0 else 'worse'} than {than}{chance}"
+    return f"{found.sureness.than(better=found.estimate > 0)} {than}{chance}"
 
 
 def _law(fits: list[Fit], metric: str, mixture: str, keys: dict) -> str | None:

@@ -20,7 +20,7 @@ def compare(context: Context, size: float) -> list[dict]:
                 difference, first, second = difference.times(-1), other, one
             sure = sureness(difference, level)
             chance, found = lead_probability(difference, level), difference.json(level)
-            text = f"{first} is {sure.than} {second} at D_p = {tokens_text(common[-1])}: {signed_text(found)} {context.metric}"
+            text = f"{first} is {sure.than()} {second} at D_p = {tokens_text(common[-1])}: {signed_text(found)} {context.metric}"
             text += (
                 " (one seed: no interval)."
                 if chance is None
@@ -50,5 +50,5 @@ def best_of(pairs: list[dict]) -> str:
     (winner,) = winners
     beaten = [p for p in pairs if p["mixture"] == winner]
     others = {sure: [p["other"] for p in beaten if p["sureness"] == sure] for sure in Sureness}
-    words = "; ".join(f"{sure.than} {', '.join(names)}" for sure, names in others.items() if names)
+    words = "; ".join(f"{sure.than()} {', '.join(names)}" for sure, names in others.items() if names)
     return f"Best measured by {pairs[0]['metric']}: **{winner}**, {words}."

@@ -18,15 +18,11 @@ class Sureness(StrEnum):
     UNKNOWN = "unknown"
     """Seeds are too few to know the noise."""
 
-    @property
-    def than(self) -> str:
-        """What one is of the other that it is measured to be better than, as in 'A is ... B'."""
-        return {
-            Sureness.SURELY: "surely better than",
-            Sureness.PROBABLY: "probably better than",
-            Sureness.NOT_TOLD_APART: "not to be told apart from",
-            Sureness.UNKNOWN: "ahead (noise unknown) of",
-        }[self]
+    def than(self, *, better: bool = True) -> str:
+        """What one is of the other that it is measured to be better or worse than, as in 'A is ... B'."""
+        if self is Sureness.UNKNOWN:
+            return f"{'ahead' if better else 'behind'} (noise unknown) of"
+        return "not to be told apart from" if self is Sureness.NOT_TOLD_APART else f"{self} {'better' if better else 'worse'} than"
 
 
 def surely_from(level: float) -> float:

@@ -5,6 +5,7 @@ of our own.
 """
 
 import json
+import shutil
 from pathlib import Path
 
 import torch
@@ -85,6 +86,13 @@ def save_checkpoint(model: Transformer, replica: int, folder: str | Path) -> str
     with atomic(folder / WEIGHTS) as temporary:
         save_file(hugging_face_weights(model, replica), temporary, metadata={"format": "pt"})
     return sha256(folder / WEIGHTS)
+
+
+def copy_checkpoint(source: Path, target: Path) -> None:
+    """Copy a checkpoint's files into a folder, which is made if need be."""
+    target.mkdir(parents=True, exist_ok=True)
+    for file in (CONFIG, WEIGHTS):
+        shutil.copyfile(source / file, target / file)
 
 
 def read_settings(folder: str | Path) -> tuple[ModelSettings, int]:

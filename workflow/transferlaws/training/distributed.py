@@ -60,13 +60,10 @@ class World:
         return bool(votes > 0)
 
     def sum(self, tensors: list[Tensor]) -> None:
-        """Sum each tensor over the processes, in place."""
+        """Sum each tensor over the processes, in place; on GPUs they must be contiguous."""
         if self.size > 1:
             for tensor in tensors:
-                solid = tensor.contiguous()  # NCCL takes no other
-                dist.all_reduce(solid)
-                if solid is not tensor:
-                    tensor.copy_(solid)
+                dist.all_reduce(tensor)
 
     def replicated(self, tensor: Tensor) -> Tensor:
         """A tensor that every process holds whole, in the form that computes with sharded ones."""

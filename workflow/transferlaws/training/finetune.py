@@ -1,7 +1,6 @@
 """Stage: one curve -> the best fine-tuned state of every (seed, rung), its learning rate chosen on dev."""
 
 import argparse
-import shutil
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import torch
 
 from transferlaws.files import check_sha256, exclusive, read_json, write_json
+from transferlaws.model.checkpoint import copy_checkpoint
 from transferlaws.progress import configure_log
 from transferlaws.training.curve import Curve
 from transferlaws.training.group import train_group
@@ -98,9 +98,7 @@ def _write(curve: Curve) -> None:
         finished = curve.finished(start)
         result = read_json(finished / "result.json")
         path = f"seed_{start['seed']}/rung_{start['pretraining_tokens']}"
-        (output / path).mkdir(parents=True, exist_ok=True)
-        for file in ("config.json", "model.safetensors"):
-            shutil.copyfile(finished / file, output / path / file)
+        copy_checkpoint(finished, output / path)
         check_sha256(output / path / "model.safetensors", result["sha256"], finished / "result.json")
         names = {"seed": start["seed"], "pretraining_tokens": start["pretraining_tokens"]}
         log += [names | line for line in read_json(finished / "log.json")]

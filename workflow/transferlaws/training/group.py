@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from transferlaws.files import read_json, write_json
-from transferlaws.model.checkpoint import load_checkpoint, save_checkpoint
+from transferlaws.model.checkpoint import copy_checkpoint, load_checkpoint, save_checkpoint
 from transferlaws.model.transformer import Transformer
 from transferlaws.progress import Progress
 from transferlaws.training.curve import Curve
@@ -40,9 +40,7 @@ def _keep_best(folder: Path, parts: list[Path]) -> None:
     results = [read_json(part / "result.json") for part in parts]
     losses = [math.inf if result["dev_cross_entropy"] is None else result["dev_cross_entropy"] for result in results]
     best = losses.index(min(losses))
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in ("config.json", "model.safetensors"):
-        shutil.copyfile(parts[best] / file, folder / file)
+    copy_checkpoint(parts[best], folder)
     every = {rate: loss for result in results for rate, loss in result["learning_rates"].items()}
     write_json(folder / "log.json", [line for part in parts for line in read_json(part / "log.json")])
     write_json(folder / "result.json", results[best] | {"learning_rates": every})

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 
 from transferlaws.errors import UserError
 from transferlaws.files import sha256, write_json
-from transferlaws.model.checkpoint import save_checkpoint
+from transferlaws.model.checkpoint import copy_checkpoint, save_checkpoint
 from transferlaws.model.settings import ModelSettings
 from transferlaws.model.transformer import Transformer
 from transferlaws.progress import Progress
@@ -269,9 +268,7 @@ class Trajectory:
         output = Path(self.arguments.output)
         rungs = [rung for rung in self.rungs if rung["pretraining_tokens"] in self.ladder]
         for rung in rungs:
-            (output / rung["path"]).mkdir(parents=True, exist_ok=True)
-            for file in ("config.json", "model.safetensors"):
-                shutil.copyfile(self.state / rung["path"] / file, output / rung["path"] / file)
+            copy_checkpoint(self.state / rung["path"], output / rung["path"])
         write_lines(output / "log.jsonl", self.log.lines)
         write_json(
             output / "trajectory.json",
