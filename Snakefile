@@ -29,21 +29,21 @@ report: "workflow/report/workflow.rst"
 rule all:
     default_target: True
     input:
-        plan.targets(),
+        layout.targets(),
 
 
 # The report needs a finished run, so it is no rule: it is made when all is there.
 onsuccess:
-    records.keep(plan.root)
-    if all(Path(target).exists() for target in plan.targets()):
-        merged = Path(plan.state) / "report-config.json"
+    records.keep(layout.root)
+    if all(Path(target).exists() for target in layout.targets()):
+        merged = Path(layout.state) / "report-config.json"
         merged.parent.mkdir(exist_ok=True)
         merged.write_text(json.dumps(config))
         shell(
-            "python -m snakemake --report {plan.root:q}/report.html --snakefile {workflow.main_snakefile:q} --configfile {merged:q}"
-            " > {plan.logs:q}/report.log 2>&1 && echo report: {plan.root:q}/report.html"
+            "python -m snakemake --report {layout.root:q}/report.html --snakefile {workflow.main_snakefile:q} --configfile {merged:q}"
+            " > {layout.logs:q}/report.log 2>&1 && echo report: {layout.root:q}/report.html"
         )
 
 
 onerror:
-    records.keep(plan.root)
+    records.keep(layout.root)

@@ -85,7 +85,7 @@ def pretraining(root: Path, name: str, processes: int, precision: str, *, sharde
     return [
         *[*launcher(processes), "-m", "transferlaws", "pretrain", "--tokens", root / "tokens/aa", "--weights", '{"aa": 1}'],
         *["--vocabulary", root / "vocabulary", "--model", json.dumps(MODEL), "--settings", json.dumps(settings)],
-        *["--ladder", json.dumps(LADDER), "--seed", SEED, "--name-model", "m", "--name-mixture", "aa"],
+        *["--ladder", json.dumps(LADDER), "--seed", SEED, "--model-name", "m", "--mixture", "aa"],
         *["--state", root / f"state-{name}", "--output", root / name],
     ]
 
@@ -94,7 +94,7 @@ def finetuning(root: Path, name: str, processes: int, precision: str, start: str
     return [
         *[*launcher(processes), "-m", "transferlaws", "finetune", "--tokens", root / "tokens/aa-bb"],
         *["--trajectory", root / start / "trajectory.json", "--vocabulary", root / "vocabulary", "--model", json.dumps(MODEL)],
-        *["--settings", json.dumps(FINETUNING | {"precision": precision}), "--size", 200, "--seeds", json.dumps([SEED])],
+        *["--settings", json.dumps(FINETUNING | {"precision": precision}), "--finetuning-size", 200, "--seeds", json.dumps([SEED])],
         *["--task", "cipher", "--mixture", "aa", "--state", root / f"state-{name}", "--output", root / name],
     ]
 

@@ -23,8 +23,19 @@ def job(root: Path, output: str, environment: dict[str, str]) -> float:
     settings = {"max_steps": 4, "evaluations": 2, "batch": 64, "learning_rates": [1e-3, 3e-3]}
     command = [
         *[sys.executable, "-m", "transferlaws", "finetune", "--tokens", root / "tokens/aa-bb", "--vocabulary", root / "vocabulary"],
-        *["--model", json.dumps(model), "--settings", json.dumps(settings), "--size", 200, "--seeds", "[1]", "--task", "cipher"],
-        *["--mixture", "scratch", "--state", root / f"state-{output}", "--output", root / output],
+        *["--model", json.dumps(model), "--settings", json.dumps(settings), "--finetuning-size", 200],
+        *[
+            "--seeds",
+            "[1]",
+            "--task",
+            "cipher",
+            "--mixture",
+            "scratch",
+            "--state",
+            root / f"state-{output}",
+            "--output",
+            root / output,
+        ],
     ]
     start = time.perf_counter()
     subprocess.run(list(map(str, command)), check=True, env=environment, cwd=ROOT)

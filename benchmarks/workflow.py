@@ -19,7 +19,7 @@ sys.path += [str(ROOT / "tests"), str(ROOT / "workflow")]
 
 from tiny import checkout, snakemake
 from transferlaws.config import overlay
-from transferlaws.study import Plan
+from transferlaws.layout import Layout
 
 REPEATS = 5
 
@@ -42,11 +42,11 @@ def large_graph(folder: Path, sizes: int = 50, mixtures: int = 99) -> tuple[int,
     study["tasks"]["en-de"]["pairs"] = list(range(1, sizes + 1))
     study["pretraining"]["seeds"] = [1]
     (folder / "tiny.yaml").write_text(yaml.safe_dump(study))
-    plan = Plan(overlay(yaml.safe_load((folder / "config.yaml").read_text()), study))
+    layout = Layout(overlay(yaml.safe_load((folder / "config.yaml").read_text()), study))
     runs = [_until_job_table(folder) for _ in range(REPEATS)]
     replicas = len(study["pretraining"]["ladder"]) * len(study["finetuning"]["learning_rates"])
-    models = sum(replicas if curve.mixture != "scratch" else 2 for curve in plan.curves)
-    jobs = len(plan.trajectories) + 2 * len(plan.curves)
+    models = sum(replicas if curve.mixture != "scratch" else 2 for curve in layout.curves)
+    jobs = len(layout.trajectories) + 2 * len(layout.curves)
     return jobs, models, round(min(wall for wall, _ in runs), 2), round(min(cpu for _, cpu in runs), 2)
 
 

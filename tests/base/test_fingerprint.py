@@ -75,7 +75,7 @@ def test_laws_and_figures_import_no_torch_and_stages_no_study():
         for name in modules:
             found = re.search(r"^(import|from) torch\b", module._path(name).read_text(), re.MULTILINE)
             assert not found, f"{stage} imports torch through {name}"
-        assert not modules & {"transferlaws.study", "transferlaws.config"}
+        assert not modules & {"transferlaws.layout", "transferlaws.config"}
 
 
 ORDER = ["corpora", "tokens", "model", "training", "evaluation"]

@@ -27,7 +27,7 @@ def pretrain(root, seed, ladder="[2000,8000]", output="pretrain"):
     call(
         *["pretrain", "--tokens", root / "tokens/aa", root / "tokens/bb", "--weights", '{"aa": 0.5, "bb": 0.5}'],
         *["--vocabulary", root / "vocabulary", "--model", MODEL, "--settings", PRETRAINING, "--ladder", ladder, "--seed", seed],
-        *["--name-model", "tiny", "--name-mixture", "mix", "--state", root / "state", "--output", root / output / f"seed_{seed}"],
+        *["--model-name", "tiny", "--mixture", "mix", "--state", root / "state", "--output", root / output / f"seed_{seed}"],
     )
     return root / output / f"seed_{seed}" / "trajectory.json"
 
@@ -36,7 +36,7 @@ def finetune(root, mixture, trajectories, output="finetune"):
     chosen = [part for path in trajectories for part in ("--trajectory", path)]
     call(
         *["finetune", "--tokens", root / "tokens/aa-bb", *chosen, "--vocabulary", root / "vocabulary", "--model", MODEL],
-        *["--name-model", "tiny", "--settings", FINETUNING, "--size", 200, "--seeds", "[1, 2]", "--task", "cipher"],
+        *["--model-name", "tiny", "--settings", FINETUNING, "--finetuning-size", 200, "--seeds", "[1, 2]", "--task", "cipher"],
         *["--mixture", mixture, "--state", root / "state" / mixture, "--output", root / output / mixture],
     )
     return root / output / mixture / "curve.json"

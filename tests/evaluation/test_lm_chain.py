@@ -32,7 +32,7 @@ def pretrain(root, ladder, output, **changes):
     arguments = [
         *["pretrain", "--tokens", root / "tokens/aa", "--weights", '{"aa": 1}', "--vocabulary", root / "vocabulary"],
         *["--model", MODEL, "--settings", json.dumps(PRETRAINING | changes), "--ladder", ladder, "--seed", 1],
-        *["--name-model", "decoder", "--name-mixture", "aa", "--state", root / "state" / output, "--output", root / output],
+        *["--model-name", "decoder", "--mixture", "aa", "--state", root / "state" / output, "--output", root / output],
     ]
     assert call(*arguments) == 0
     return json.loads((root / output / "trajectory.json").read_text())
@@ -45,11 +45,11 @@ def test_lm_task_from_corpus_to_table(root):
     arguments = [
         "--model",
         MODEL,
-        "--name-model",
+        "--model-name",
         "decoder",
         "--settings",
         json.dumps(finetuning),
-        "--size",
+        "--finetuning-size",
         1500,
         "--seeds",
         "[1]",
@@ -96,9 +96,9 @@ def test_a_model_without_encoder_refuses_infilling(root, capsys):
         "[2000]",
         "--seed",
         1,
-        "--name-model",
+        "--model-name",
         "d",
-        "--name-mixture",
+        "--mixture",
         "aa",
     ]
     folders = ["--state", root / "state", "--output", root / "x", "--vocabulary", root / "vocabulary"]

@@ -21,7 +21,7 @@ def pretrain(cluster: Cluster, root: Path, name: str, *request: str) -> tuple[di
     stage = [
         *(sys.executable, "-m", "transferlaws", "pretrain", "--tokens", str(root / "tokens/aa"), "--weights", '{"aa": 1}'),
         *("--vocabulary", str(root / "vocabulary"), "--model", '{"size": "tiny"}', "--settings", json.dumps(settings)),
-        *("--ladder", "[1000]", "--seed", "1", "--name-model", "tiny", "--name-mixture", "aa"),
+        *("--ladder", "[1000]", "--seed", "1", "--model-name", "tiny", "--mixture", "aa"),
         *("--state", str(root / f"state-{name}"), "--output", str(root / name)),
     ]
     variables = f"ALL,PYTHONPATH={ROOT / 'workflow'},OMP_NUM_THREADS=1,LOGLEVEL=INFO"

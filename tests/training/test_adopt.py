@@ -27,8 +27,8 @@ def checkpoint(folder, size):
 
 def adopt(root, checkpoints):
     model = {"d_model": 32, "d_kv": 8, "d_ff": 48, "encoder_layers": 1, "decoder_layers": 1, "heads": 4, "activation": "relu"}
-    arguments = ["--vocabulary", root / "vocabulary", "--model", json.dumps(model), "--seed", 1, "--name-model", "public"]
-    chosen = ["--checkpoints", json.dumps(checkpoints), "--name-mixture", "theirs", "--output", root / "adopted"]
+    arguments = ["--vocabulary", root / "vocabulary", "--model", json.dumps(model), "--seed", 1, "--model-name", "public"]
+    chosen = ["--checkpoints", json.dumps(checkpoints), "--mixture", "theirs", "--output", root / "adopted"]
     return main(list(map(str, ["adopt", *arguments, *chosen])))
 
 
@@ -42,7 +42,8 @@ def test_a_public_checkpoint_is_a_rung_that_can_be_fine_tuned(root):
     model = json.dumps({"d_model": 32, "d_kv": 8, "d_ff": 48, "encoder_layers": 1, "decoder_layers": 1, "activation": "relu"})
     settings = json.dumps({"batch": 16, "max_steps": 4, "evaluations": 2, "learning_rates": [1e-3]})
     common = ["--tokens", root / "tokens/aa-bb", "--vocabulary", root / "vocabulary", "--model", model, "--settings", settings]
-    rest = ["--size", 50, "--seeds", "[1]", "--task", "t", "--mixture", "theirs", "--state", root / "s", "--output", root / "f"]
+    rest = ["--finetuning-size", 50, "--seeds", "[1]", "--task", "t", "--mixture", "theirs"]
+    rest += ["--state", root / "s", "--output", root / "f"]
     assert main(list(map(str, ["finetune", *common, *rest, "--trajectory", root / "adopted/trajectory.json"]))) == 0
     assert len(json.loads((root / "f/curve.json").read_text())["replicas"]) == 2
 

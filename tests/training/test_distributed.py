@@ -25,7 +25,7 @@ def pretrain(root, name, processes, **changes):
     command = [
         *[sys.executable, *launcher, "-m", "transferlaws", "pretrain", "--tokens", root / "tokens/aa", "--weights", '{"aa": 1}'],
         *["--vocabulary", root / "vocabulary", "--model", '{"size": "tiny"}', "--settings", json.dumps(settings)],
-        *["--ladder", "[1000,3000]", "--seed", 1, "--name-model", "tiny", "--name-mixture", "aa"],
+        *["--ladder", "[1000,3000]", "--seed", 1, "--model-name", "tiny", "--mixture", "aa"],
         *["--state", root / f"state-{name}", "--output", root / name],
     ]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow")}
@@ -40,8 +40,10 @@ def test_two_processes_share_the_starts_of_a_curve(root):
     for name, launcher in (("alone", []), ("shared", ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"])):
         command = [
             *[sys.executable, *launcher, "-m", "transferlaws", "finetune", "--tokens", root / "tokens/aa-bb"],
-            *["--vocabulary", root / "vocabulary", "--model", '{"size": "tiny"}', "--settings", json.dumps(settings), "--size", 60],
+            *["--vocabulary", root / "vocabulary", "--model", '{"size": "tiny"}', "--settings", json.dumps(settings)],
             *[
+                "--finetuning-size",
+                60,
                 "--seeds",
                 "[1, 2, 3]",
                 "--task",

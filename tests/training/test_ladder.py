@@ -90,7 +90,7 @@ def test_a_stopped_trajectory_has_the_rungs_of_the_short_ladder_and_records_the_
         arguments = [
             *["pretrain", "--tokens", root / "tokens/aa", root / "tokens/bb", "--weights", '{"aa": 0.7, "bb": 0.3}'],
             *["--vocabulary", root / "vocabulary", "--model", MODEL, "--settings", json.dumps(TRAINING | settings), "--seed", 1],
-            *["--ladder", "[500,1000,1000000]", "--name-model", "tiny", "--name-mixture", "mix"],
+            *["--ladder", "[500,1000,1000000]", "--model-name", "tiny", "--mixture", "mix"],
             *["--state", root / "state", "--output", root / name],
         ]
         return main(list(map(str, arguments)))

@@ -30,7 +30,7 @@ def root(tmp_path_factory):
 def finetuning(root, name, processes, *more, **changes):
     arguments = [
         *["finetune", "--tokens", root / "tokens/aa-bb", "--vocabulary", root / "vocabulary", "--model", '{"size": "tiny"}'],
-        *["--settings", json.dumps(SETTINGS | changes), "--size", 60, "--seeds", "[1, 2, 3, 4, 5]", "--task", "cipher"],
+        *["--settings", json.dumps(SETTINGS | changes), "--finetuning-size", 60, "--seeds", "[1, 2, 3, 4, 5]", "--task", "cipher"],
         *["--mixture", "scratch", "--state", root / f"state-{name}", "--output", root / name, "--log", root / f"{name}.log"],
         *["--processes", processes, *more],
     ]

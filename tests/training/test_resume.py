@@ -32,7 +32,7 @@ def pretraining(root, name, extra):
     arguments = [
         *["pretrain", "--tokens", root / "tokens/aa", root / "tokens/bb", "--weights", '{"aa": 0.7, "bb": 0.3}'],
         *["--vocabulary", root / "vocabulary", "--model", MODEL, "--settings", json.dumps(PRETRAINING | extra), "--seed", 1],
-        *["--ladder", "[1000,2000,4000]", "--name-model", "tiny", "--name-mixture", "mix"],
+        *["--ladder", "[1000,2000,4000]", "--model-name", "tiny", "--mixture", "mix"],
         *["--state", root / f"state-{name}", "--output", root / name / "pretrain"],
     ]
     return list(map(str, arguments))
@@ -42,7 +42,7 @@ def finetuning(root, name, extra, processes=1):
     arguments = [
         *["finetune", "--tokens", root / "tokens/aa-bb", "--trajectory", root / "whole/pretrain/trajectory.json"],
         *["--vocabulary", root / "vocabulary", "--model", MODEL, "--settings", json.dumps(FINETUNING | {"group": 4} | extra)],
-        *["--size", 100, "--seeds", "[1]", "--task", "cipher", "--mixture", "mix"],
+        *["--finetuning-size", 100, "--seeds", "[1]", "--task", "cipher", "--mixture", "mix"],
         *["--state", root / f"state-{name}", "--output", root / name / "finetune", "--processes", processes],
     ]
     return list(map(str, arguments))

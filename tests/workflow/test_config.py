@@ -9,7 +9,7 @@ from transferlaws.config import load_study, overlay
 from transferlaws.errors import UserError
 from transferlaws.laws.registry import LAWS
 from transferlaws.laws.settings import FINETUNING_SIZES
-from transferlaws.study import Curve, Plan, Trajectory
+from transferlaws.layout import Curve, Layout, Trajectory
 
 BASE = yaml.safe_load("""
 study: small
@@ -46,20 +46,20 @@ def changed(path: str, value: object) -> dict:
 
 
 def test_units_and_enumeration():
-    plan = Plan(BASE)
-    assert plan.study.pretraining.ladder == [64_000, 250_000, 1_000_000]
-    assert plan.trajectories == [Trajectory("mini", mixture, seed) for mixture in ("de", "en+de") for seed in (1, 2)]
-    assert plan.curves[:3] == [
+    layout = Layout(BASE)
+    assert layout.study.pretraining.ladder == [64_000, 250_000, 1_000_000]
+    assert layout.trajectories == [Trajectory("mini", mixture, seed) for mixture in ("de", "en+de") for seed in (1, 2)]
+    assert layout.curves[:3] == [
         Curve("mini", "scratch", "en-de", 1000),
         Curve("mini", "en+de", "en-de", 1000),
         Curve("mini", "de", "en-de", 1000),
     ]
-    assert len(plan.curves) == 6
+    assert len(layout.curves) == 6
 
 
 def test_left_out_crossings():
     config = changed("curves", {"leave_out": [{"mixture": "de"}]})
-    assert {curve.mixture for curve in Plan(config).curves} == {"scratch", "en+de"}
+    assert {curve.mixture for curve in Layout(config).curves} == {"scratch", "en+de"}
 
 
 def test_a_study_file_replaces_what_is_compared_and_merges_the_rest():

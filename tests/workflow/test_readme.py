@@ -11,14 +11,14 @@ from tiny import REPOSITORY
 from transferlaws.cli import main
 from transferlaws.config import overlay
 from transferlaws.files import read_json
-from transferlaws.study import Plan
+from transferlaws.layout import Layout
 
 
 def test_the_example_of_own_data_works(tmp_path, monkeypatch):
     block = re.search(r"```yaml\n(study: mine.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)[1]
-    plan = Plan(overlay(yaml.safe_load((REPOSITORY / "config.yaml").read_text()), yaml.safe_load(block)))
-    assert {curve.mixture for curve in plan.curves} == {"scratch", "en+de", "en"}
-    assert [curve.size for curve in plan.curves if curve.mixture == "en"] == [500, 2000]
+    layout = Layout(overlay(yaml.safe_load((REPOSITORY / "config.yaml").read_text()), yaml.safe_load(block)))
+    assert {curve.mixture for curve in layout.curves} == {"scratch", "en+de", "en"}
+    assert [curve.finetuning_size for curve in layout.curves if curve.mixture == "en"] == [500, 2000]
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data/reports").mkdir(parents=True)
@@ -37,10 +37,10 @@ def test_the_example_of_own_data_works(tmp_path, monkeypatch):
     def stage(*arguments):
         assert main([*map(str, arguments), "--cache", "cache"]) == 0
 
-    bitext = plan.bitext.format(bitext="letters")
-    stage("bitext", "--name", "letters", "--settings", plan.settings("bitexts", "letters"), "--output", bitext)
+    bitext = layout.bitext.format(bitext="letters")
+    stage("bitext", "--name", "letters", "--settings", layout.settings("bitexts", "letters"), "--output", bitext)
     assert sum(read_json(f"{bitext}/report.json")["splits"].values()) > 20
     for name in ("reports-en", "news-de"):
-        folder = plan.corpus.format(corpus=name)
-        stage("corpus", "--name", name, "--settings", plan.settings("corpora", name), "--against", bitext, "--output", folder)
+        folder = layout.corpus.format(corpus=name)
+        stage("corpus", "--name", name, "--settings", layout.settings("corpora", name), "--against", bitext, "--output", folder)
         assert read_json(f"{folder}/report.json")["documents"] > 0

@@ -7,8 +7,8 @@ from transferlaws import records
 from transferlaws.config import overlay
 from transferlaws.errors import UserError
 from transferlaws.fingerprint import fingerprint
-from transferlaws.plan.costs import Costs
-from transferlaws.study import Plan, folders, names_pattern
+from transferlaws.costs.estimate import Costs
+from transferlaws.layout import Layout, folders, names_pattern
 
 # `configfile:` would merge a mixture's weights with those of the default's mixture of that name.
 config = overlay(
@@ -16,26 +16,26 @@ config = overlay(
 )
 
 try:
-    plan = Plan(config)
-    costs = Costs(plan)
+    layout = Layout(config)
+    costs = Costs(layout)
 except UserError as error:
     raise WorkflowError(str(error)) from None
-environment.hand_over(plan.resolved(), plan.study.store)
+environment.hand_over(layout.resolved(), layout.study.store)
 
 if workflow.is_main_process:
-    records.restore(plan.root)
+    records.restore(layout.root)
 
 
 wildcard_constraints:
-    bitext=names_pattern(plan.study.bitexts),
-    corpus=names_pattern(plan.study.corpora),
-    model=names_pattern(plan.study.models),
-    mixture=names_pattern(["scratch", *plan.study.mixtures]),
-    task=names_pattern(plan.study.tasks),
-    law=names_pattern(plan.study.laws),
-    figure=names_pattern(plan.study.figures),
+    bitext=names_pattern(layout.study.bitexts),
+    corpus=names_pattern(layout.study.corpora),
+    model=names_pattern(layout.study.models),
+    mixture=names_pattern(["scratch", *layout.study.mixtures]),
+    task=names_pattern(layout.study.tasks),
+    law=names_pattern(layout.study.laws),
+    figure=names_pattern(layout.study.figures),
     seed=r"\d+",
-    size=r"\d+",
+    finetuning_size=r"\d+",
 
 
 localrules:
@@ -46,28 +46,28 @@ localrules:
 
 rule study:
     output:
-        f"{plan.root}/study.json",
+        f"{layout.root}/study.json",
     log:
-        f"{plan.logs}/study.log",
+        f"{layout.logs}/study.log",
     conda:
         "../../envs/transferlaws.yaml"
     params:
-        identity=plan.identity(),
+        identity=layout.identity(),
     shell:
         "printf '%s\\n' \"$TRANSFERLAWS_STUDY\" > {output:q} 2> {log:q}"
 
 
 rule plan:
     input:
-        f"{plan.root}/study.json",
+        f"{layout.root}/study.json",
     output:
-        table=f"{plan.root}/plan.csv",
-        text=f"{plan.root}/plan.txt",
+        table=f"{layout.root}/plan.csv",
+        text=f"{layout.root}/plan.txt",
     log:
-        f"{plan.logs}/plan.log",
+        f"{layout.logs}/layout.log",
     conda:
         "../../envs/transferlaws.yaml"
     params:
-        code=fingerprint("transferlaws.plan.stage"),
+        code=fingerprint("transferlaws.costs.plan_stage"),
     shell:
         "python -m transferlaws plan {input:q} --csv {output.table:q} --text {output.text:q} --log {log:q} && cat {output.text:q}"

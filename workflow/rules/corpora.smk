@@ -1,12 +1,12 @@
 rule bitext:
     input:
-        files=lambda wildcards: plan.local_inputs("bitexts", wildcards.bitext),
+        files=lambda wildcards: layout.local_inputs("bitexts", wildcards.bitext),
     output:
-        f"{plan.bitext}/report.json",
+        f"{layout.bitext}/report.json",
     log:
-        f"{plan.logs}/bitext/{{bitext}}.log",
+        f"{layout.logs}/bitext/{{bitext}}.log",
     benchmark:
-        f"{plan.logs}/bitext/{{bitext}}.tsv"
+        f"{layout.logs}/bitext/{{bitext}}.tsv"
     conda:
         "../../envs/transferlaws.yaml"
     resources:
@@ -14,8 +14,8 @@ rule bitext:
         runtime=costs.runtime("bitext"),
     params:
         code=fingerprint("transferlaws.corpora.bitext"),
-        settings=lambda wildcards: plan.settings("bitexts", wildcards.bitext),
-        cache=plan.cache_option,
+        settings=lambda wildcards: layout.settings("bitexts", wildcards.bitext),
+        cache=layout.cache_option,
         folder=lambda wildcards, output: folders(output),
     shell:
         "python -m transferlaws bitext --name {wildcards.bitext} --settings {params.settings:q} {params.cache}"
@@ -24,14 +24,14 @@ rule bitext:
 
 rule corpus:
     input:
-        files=lambda wildcards: plan.local_inputs("corpora", wildcards.corpus),
-        bitexts=plan.corpus_inputs,
+        files=lambda wildcards: layout.local_inputs("corpora", wildcards.corpus),
+        bitexts=layout.corpus_inputs,
     output:
-        f"{plan.corpus}/report.json",
+        f"{layout.corpus}/report.json",
     log:
-        f"{plan.logs}/corpus/{{corpus}}.log",
+        f"{layout.logs}/corpus/{{corpus}}.log",
     benchmark:
-        f"{plan.logs}/corpus/{{corpus}}.tsv"
+        f"{layout.logs}/corpus/{{corpus}}.tsv"
     conda:
         "../../envs/transferlaws.yaml"
     resources:
@@ -39,10 +39,10 @@ rule corpus:
         runtime=costs.runtime("corpus"),
     params:
         code=fingerprint("transferlaws.corpora.corpus"),
-        settings=lambda wildcards: plan.settings("corpora", wildcards.corpus),
-        against=plan.against,
-        side=plan.corpus_side,
-        cache=plan.cache_option,
+        settings=lambda wildcards: layout.settings("corpora", wildcards.corpus),
+        against=layout.against,
+        side=layout.corpus_side,
+        cache=layout.cache_option,
         folder=lambda wildcards, output: folders(output),
     shell:
         "python -m transferlaws corpus --name {wildcards.corpus} --settings {params.settings:q} --against {params.against:q}"

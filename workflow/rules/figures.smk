@@ -1,19 +1,19 @@
 rule figure:
     input:
-        table=plan.measurements,
-        laws=expand(plan.law, law=plan.study.laws),
+        table=layout.measurements,
+        laws=expand(layout.law, law=layout.study.laws),
     output:
         svg=report(
-            f"{plan.figure}.svg",
+            f"{layout.figure}.svg",
             caption="../report/figure.rst",
             category="Figures",
             labels={"figure": "{figure}"},
         ),
-        png=f"{plan.figure}.png",
+        png=f"{layout.figure}.png",
     log:
-        f"{plan.logs}/figure/{{figure}}.log",
+        f"{layout.logs}/figure/{{figure}}.log",
     benchmark:
-        f"{plan.logs}/figure/{{figure}}.tsv"
+        f"{layout.logs}/figure/{{figure}}.tsv"
     conda:
         "../../envs/transferlaws.yaml"
     resources:
@@ -21,7 +21,7 @@ rule figure:
         runtime=30,
     params:
         code=fingerprint("transferlaws.figures.stage"),
-        settings=lambda wildcards: plan.settings("figures", wildcards.figure),
+        settings=lambda wildcards: layout.settings("figures", wildcards.figure),
         prefix=lambda wildcards, output: splitext(output.svg)[0],
     shell:
         "python -m transferlaws figure {wildcards.figure} --measurements {input.table:q} --laws {input.laws:q}"
@@ -30,22 +30,22 @@ rule figure:
 
 rule summary:
     input:
-        table=plan.measurements,
-        sentences=plan.sentences,
-        laws=expand(plan.law, law=plan.study.laws),
-        advice=f"{plan.root}/laws/advice.json",
-        study=f"{plan.root}/study.json",
-        reports=plan.data_reports(),
+        table=layout.measurements,
+        sentences=layout.sentences,
+        laws=expand(layout.law, law=layout.study.laws),
+        advice=f"{layout.root}/laws/advice.json",
+        study=f"{layout.root}/study.json",
+        reports=layout.data_reports(),
     output:
         report(
-            f"{plan.root}/summary.html",
+            f"{layout.root}/summary.html",
             caption="../report/summary.rst",
             category="Answer",
         ),
     log:
-        f"{plan.logs}/summary.log",
+        f"{layout.logs}/summary.log",
     benchmark:
-        f"{plan.logs}/summary.tsv"
+        f"{layout.logs}/summary.tsv"
     conda:
         "../../envs/transferlaws.yaml"
     resources:

@@ -1,14 +1,14 @@
 rule finetune:
     input:
-        trajectories=plan.curve_trajectories,
-        tokens=plan.task_tokens,
-        vocabulary=f"{plan.vocabulary}/vocabulary.json",
+        trajectories=layout.curve_trajectories,
+        tokens=layout.task_tokens,
+        vocabulary=f"{layout.vocabulary}/vocabulary.json",
     output:
-        f"{plan.finetune}/curve.json",
+        f"{layout.finetune}/curve.json",
     log:
-        f"{plan.logs}/finetune/{{model}}/{{mixture}}/{{task}}/{{size}}.log",
+        f"{layout.logs}/finetune/{{model}}/{{mixture}}/{{task}}/{{finetuning_size}}.log",
     benchmark:
-        f"{plan.logs}/finetune/{{model}}/{{mixture}}/{{task}}/{{size}}.tsv"
+        f"{layout.logs}/finetune/{{model}}/{{mixture}}/{{task}}/{{finetuning_size}}.tsv"
     conda:
         "../../envs/transferlaws.yaml"
     threads: costs.threads("finetune")
@@ -17,34 +17,34 @@ rule finetune:
         runtime=costs.runtime("finetune"),
     params:
         code=fingerprint("transferlaws.training.finetune"),
-        settings=plan.settings("finetuning"),
-        model=lambda wildcards: plan.settings("models", wildcards.model),
-        seeds=plan.settings("pretraining", "seeds"),
+        settings=layout.settings("finetuning"),
+        model=lambda wildcards: layout.settings("models", wildcards.model),
+        seeds=layout.settings("pretraining", "seeds"),
         trajectories=lambda wildcards, input: [
             f"--trajectory {path}" for path in input.trajectories
         ],
         tokens=lambda wildcards, input: folders(input.tokens),
         vocabulary=lambda wildcards, input: folders(input.vocabulary),
-        state=plan.state,
+        state=layout.state,
         folder=lambda wildcards, output: folders(output),
     shell:
         "OMP_NUM_THREADS=1 python -m transferlaws finetune {params.trajectories} --tokens {params.tokens:q} --processes {threads}"
-        " --vocabulary {params.vocabulary:q} --name-model {wildcards.model} --mixture {wildcards.mixture} --task {wildcards.task}"
-        " --size {wildcards.size} --seeds {params.seeds:q} --model {params.model:q} --settings {params.settings:q}"
+        " --vocabulary {params.vocabulary:q} --model-name {wildcards.model} --mixture {wildcards.mixture} --task {wildcards.task}"
+        " --finetuning-size {wildcards.finetuning_size} --seeds {params.seeds:q} --model {params.model:q} --settings {params.settings:q}"
         " --code {params.code} --state {params.state:q} --output {params.folder:q} --log {log:q}"
 
 
 rule evaluate:
     input:
-        curve=f"{plan.finetune}/curve.json",
-        tokens=plan.task_tokens,
-        vocabulary=f"{plan.vocabulary}/vocabulary.json",
+        curve=f"{layout.finetune}/curve.json",
+        tokens=layout.task_tokens,
+        vocabulary=f"{layout.vocabulary}/vocabulary.json",
     output:
-        f"{plan.evaluate}/evaluation.json",
+        f"{layout.evaluate}/evaluation.json",
     log:
-        f"{plan.logs}/evaluate/{{model}}/{{mixture}}/{{task}}/{{size}}.log",
+        f"{layout.logs}/evaluate/{{model}}/{{mixture}}/{{task}}/{{finetuning_size}}.log",
     benchmark:
-        f"{plan.logs}/evaluate/{{model}}/{{mixture}}/{{task}}/{{size}}.tsv"
+        f"{layout.logs}/evaluate/{{model}}/{{mixture}}/{{task}}/{{finetuning_size}}.tsv"
     conda:
         "../../envs/transferlaws.yaml"
     threads: 1
@@ -53,7 +53,7 @@ rule evaluate:
         runtime=costs.runtime("evaluate"),
     params:
         code=fingerprint("transferlaws.evaluation.evaluate"),
-        settings=plan.settings("evaluation"),
+        settings=layout.settings("evaluation"),
         tokens=lambda wildcards, input: folders(input.tokens),
         vocabulary=lambda wildcards, input: folders(input.vocabulary),
         folder=lambda wildcards, output: folders(output),
@@ -64,19 +64,19 @@ rule evaluate:
 
 rule score:
     input:
-        evaluations=plan.each_curve(f"{plan.evaluate}/evaluation.json"),
-        reports=plan.data_reports(),
+        evaluations=layout.each_curve(f"{layout.evaluate}/evaluation.json"),
+        reports=layout.data_reports(),
     output:
         table=report(
-            plan.measurements,
+            layout.measurements,
             caption="../report/measurements.rst",
             category="Measurements",
         ),
-        sentences=plan.sentences,
+        sentences=layout.sentences,
     log:
-        f"{plan.logs}/score.log",
+        f"{layout.logs}/score.log",
     benchmark:
-        f"{plan.logs}/score.tsv"
+        f"{layout.logs}/score.tsv"
     conda:
         "../../envs/transferlaws.yaml"
     resources:
@@ -84,11 +84,11 @@ rule score:
         runtime=60,
     params:
         code=fingerprint("transferlaws.evaluation.score"),
-        study=plan.study.study,
+        study=layout.study.study,
         evaluations=lambda wildcards, input: folders(input.evaluations),
-        mixtures=plan.scored_mixtures(),
-        tasks=plan.scored_tasks(),
-        settings=plan.settings("scoring"),
+        mixtures=layout.scored_mixtures(),
+        tasks=layout.scored_tasks(),
+        settings=layout.settings("scoring"),
     shell:
         "python -m transferlaws score --study {params.study} --evaluations {params.evaluations:q} --mixtures {params.mixtures:q}"
         " --tasks {params.tasks:q} --settings {params.settings:q} --output {output.table:q} --sentences {output.sentences:q}"

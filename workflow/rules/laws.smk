@@ -3,19 +3,19 @@ from transferlaws.laws.settings import LAWS
 
 rule fit:
     input:
-        table=plan.measurements,
-        sentences=plan.sentences,
+        table=layout.measurements,
+        sentences=layout.sentences,
     output:
         report(
-            plan.law,
+            layout.law,
             caption="../report/law.rst",
             category="Laws",
             labels={"law": "{law}"},
         ),
     log:
-        f"{plan.logs}/fit/{{law}}.log",
+        f"{layout.logs}/fit/{{law}}.log",
     benchmark:
-        f"{plan.logs}/fit/{{law}}.tsv"
+        f"{layout.logs}/fit/{{law}}.tsv"
     conda:
         "../../envs/transferlaws.yaml"
     resources:
@@ -23,7 +23,7 @@ rule fit:
         runtime=30,
     params:
         code=fingerprint("transferlaws.laws.fit_stage"),
-        settings=lambda wildcards: plan.settings("laws", wildcards.law),
+        settings=lambda wildcards: layout.settings("laws", wildcards.law),
     shell:
         "python -m transferlaws fit {input.table:q} --law {wildcards.law} --sentences {input.sentences:q} --settings {params.settings:q}"
         " --output {output:q} --log {log:q}"
@@ -31,16 +31,16 @@ rule fit:
 
 rule advise:
     input:
-        table=plan.measurements,
-        sentences=plan.sentences,
-        laws=expand(plan.law, law=plan.study.laws),
+        table=layout.measurements,
+        sentences=layout.sentences,
+        laws=expand(layout.law, law=layout.study.laws),
     output:
-        json=f"{plan.root}/laws/advice.json",
-        markdown=f"{plan.root}/laws/advice.md",
+        json=f"{layout.root}/laws/advice.json",
+        markdown=f"{layout.root}/laws/advice.md",
     log:
-        f"{plan.logs}/advise.log",
+        f"{layout.logs}/advise.log",
     benchmark:
-        f"{plan.logs}/advise.tsv"
+        f"{layout.logs}/advise.tsv"
     conda:
         "../../envs/transferlaws.yaml"
     resources:
@@ -48,8 +48,8 @@ rule advise:
         runtime=30,
     params:
         code=fingerprint("transferlaws.laws.advise"),
-        settings=plan.settings("advice"),
-        epochs=plan.epochs_option,
+        settings=layout.settings("advice"),
+        epochs=layout.epochs_option,
     shell:
         "python -m transferlaws advise --measurements {input.table:q} --laws {input.laws:q} --sentences {input.sentences:q}"
         " {params.epochs} --settings {params.settings:q} --output {output.json:q} --markdown {output.markdown:q} --log {log:q}"
@@ -57,11 +57,11 @@ rule advise:
 
 rule coverage_of_law:
     output:
-        f"{plan.root}/coverage/{{any_law}}.csv",
+        f"{layout.root}/coverage/{{any_law}}.csv",
     log:
-        f"{plan.logs}/coverage/{{any_law}}.log",
+        f"{layout.logs}/coverage/{{any_law}}.log",
     benchmark:
-        f"{plan.logs}/coverage/{{any_law}}.tsv"
+        f"{layout.logs}/coverage/{{any_law}}.tsv"
     wildcard_constraints:
         any_law=names_pattern(LAWS),
     conda:
@@ -77,11 +77,11 @@ rule coverage_of_law:
 
 rule coverage:
     input:
-        expand(f"{plan.root}/coverage/{{any_law}}.csv", any_law=LAWS),
+        expand(f"{layout.root}/coverage/{{any_law}}.csv", any_law=LAWS),
     output:
-        f"{plan.root}/coverage.csv",
+        f"{layout.root}/coverage.csv",
     log:
-        f"{plan.logs}/coverage.log",
+        f"{layout.logs}/coverage.log",
     conda:
         "../../envs/transferlaws.yaml"
     resources:

@@ -1,12 +1,12 @@
 rule vocabulary:
     input:
-        plan.vocabulary_inputs,
+        layout.vocabulary_inputs,
     output:
-        f"{plan.vocabulary}/vocabulary.json",
+        f"{layout.vocabulary}/vocabulary.json",
     log:
-        f"{plan.logs}/vocabulary.log",
+        f"{layout.logs}/vocabulary.log",
     benchmark:
-        f"{plan.logs}/vocabulary.tsv"
+        f"{layout.logs}/vocabulary.tsv"
     conda:
         "../../envs/transferlaws.yaml"
     resources:
@@ -14,7 +14,7 @@ rule vocabulary:
         runtime=60,
     params:
         code=fingerprint("transferlaws.tokens.vocabulary_stage"),
-        settings=plan.settings("vocabulary"),
+        settings=layout.settings("vocabulary"),
         corpora=lambda wildcards, input: folders(input),
         folder=lambda wildcards, output: folders(output),
     shell:
@@ -23,14 +23,14 @@ rule vocabulary:
 
 rule corpus_tokens:
     input:
-        text=f"{plan.corpus}/report.json",
-        vocabulary=f"{plan.vocabulary}/vocabulary.json",
+        text=f"{layout.corpus}/report.json",
+        vocabulary=f"{layout.vocabulary}/vocabulary.json",
     output:
-        f"{plan.corpus_tokens}/index.json",
+        f"{layout.corpus_tokens}/index.json",
     log:
-        f"{plan.logs}/tokens/{{corpus}}.log",
+        f"{layout.logs}/tokens/{{corpus}}.log",
     benchmark:
-        f"{plan.logs}/tokens/{{corpus}}.tsv"
+        f"{layout.logs}/tokens/{{corpus}}.tsv"
     conda:
         "../../envs/transferlaws.yaml"
     resources:
@@ -47,14 +47,14 @@ rule corpus_tokens:
 
 use rule corpus_tokens as bitext_tokens with:
     input:
-        text=f"{plan.bitext}/report.json",
-        vocabulary=f"{plan.vocabulary}/vocabulary.json",
+        text=f"{layout.bitext}/report.json",
+        vocabulary=f"{layout.vocabulary}/vocabulary.json",
     output:
-        f"{plan.bitext_tokens}/index.json",
+        f"{layout.bitext_tokens}/index.json",
     log:
-        f"{plan.logs}/tokens/{{bitext}}.log",
+        f"{layout.logs}/tokens/{{bitext}}.log",
     benchmark:
-        f"{plan.logs}/tokens/{{bitext}}.tsv"
+        f"{layout.logs}/tokens/{{bitext}}.tsv"
     resources:
         mem_mb=costs.mem_mb("bitext_tokens"),
         runtime=costs.runtime("bitext_tokens"),

@@ -13,7 +13,7 @@ from transferlaws.progress import configure_log
 
 # stage -> (module with add_arguments and run, one line of help); imported only when asked for
 STAGES = {
-    "plan": ("transferlaws.plan.stage", "a study's config -> what it costs: jobs, operations, hours, disk, text"),
+    "plan": ("transferlaws.costs.plan_stage", "a study's config -> what it costs: jobs, operations, hours, disk, text"),
     "bitext": ("transferlaws.corpora.bitext", "a source of sentence pairs -> cleaned, split pairs"),
     "corpus": ("transferlaws.corpora.corpus", "a source of text -> cleaned documents without dev and test items"),
     "vocabulary": ("transferlaws.tokens.vocabulary_stage", "corpora -> the shared vocabulary"),

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from transferlaws.compute import ComputeSettings
 from transferlaws.config_errors import describe, explain
 from transferlaws.corpora.settings import BitextSettings, CorpusSettings
 from transferlaws.errors import UserError
@@ -24,7 +25,6 @@ from transferlaws.evaluation.settings import EvaluationSettings, ScoreSettings
 from transferlaws.figures.settings import FigureName, FigureSettings
 from transferlaws.laws.settings import FINETUNING_SIZES, AdviceSettings, FitSettings, LawName
 from transferlaws.model.settings import ModelSettings
-from transferlaws.plan.settings import ComputeSettings
 from transferlaws.tokens.settings import VocabularySettings
 from transferlaws.training.settings import FinetuningSettings, PretrainingSettings
 

@@ -21,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--vocabulary", required=True, metavar="DIR")
     parser.add_argument("--model", required=True, metavar="JSON", help="the model's settings, which every checkpoint must have")
     parser.add_argument("--seed", required=True, type=int)
-    parser.add_argument("--name-model", required=True, metavar="NAME")
-    parser.add_argument("--name-mixture", required=True, metavar="NAME")
+    parser.add_argument("--model-name", required=True, metavar="NAME")
+    parser.add_argument("--mixture", required=True, metavar="NAME")
     parser.add_argument("--output", required=True, metavar="DIR")
     parser.add_argument("--code", default="", help="fingerprint of the stage's code")
 
@@ -44,8 +44,8 @@ def run(arguments: argparse.Namespace) -> None:
     write_json(
         output / "trajectory.json",
         {
-            "model": arguments.name_model,
-            "mixture": arguments.name_mixture,
+            "model": arguments.model_name,
+            "mixture": arguments.mixture,
             "seed": arguments.seed,
             "corpora": {},
             "rungs": rungs,

@@ -33,13 +33,14 @@ class Curve:
         self.device = self.world.device
         self.starts = self._starts()
         self.state = Path(arguments.state)
-        names = {name: getattr(arguments, name) for name in ("name_model", "mixture", "task", "size")}
+        names = {name: getattr(arguments, name) for name in ("model_name", "mixture", "task", "finetuning_size")}
         self.running = self.state / "running" / key(**names)
         train = open_examples(arguments.tokens, self.vocabulary, "train", self.settings.length)
         self.kind = "lm" if train.sources is None else "translation"
         self.train_sets = {seed: train.subset(self._indices(train, seed)) for seed in self.seeds}
         # one number for all seeds, also where equally many tokens are not equally many segments
-        items = self.arguments.size if self.kind == "translation" else self.arguments.size * len(train) / train.targets.sizes.sum()
+        size = arguments.finetuning_size
+        items = size if self.kind == "translation" else size * len(train) / train.targets.sizes.sum()
         self.batches = min(max(math.ceil(items / self.settings.batch), 1), *map(len, self.train_sets.values()))
         dev = open_examples(arguments.tokens, self.vocabulary, "dev", self.settings.length)
         self.dev = dev.subset(np.arange(min(len(dev), self.settings.dev_items)))
@@ -65,15 +66,15 @@ class Curve:
     def _indices(self, train: Examples, seed: int) -> np.ndarray:
         """The seed's nested subset: `size` pairs, or as many segments as hold `size` tokens."""
         if self.kind == "translation":
-            return nested_subset(len(train), self.arguments.size, seed)
+            return nested_subset(len(train), self.arguments.finetuning_size, seed)
         order = nested_subset(len(train), len(train), seed)
         tokens = np.cumsum(train.targets.sizes[order])
-        if tokens[-1] < self.arguments.size:
+        if tokens[-1] < self.arguments.finetuning_size:
             raise UserError(
-                f"fine-tuning size {self.arguments.size} tokens is larger than the {tokens[-1]} of {self.arguments.tokens}. "
-                "Lower the size."
+                f"fine-tuning size {self.arguments.finetuning_size} tokens is larger than the {tokens[-1]} of "
+                f"{self.arguments.tokens}. Lower the size."
             )
-        return order[: int(np.searchsorted(tokens, self.arguments.size)) + 1]
+        return order[: int(np.searchsorted(tokens, self.arguments.finetuning_size)) + 1]
 
     def with_rates(self, rates: list[float]) -> "Curve":
         """The same curve, trying these learning rates."""
@@ -92,7 +93,7 @@ class Curve:
                 vocabulary=self.vocabulary.sha256,
                 model=self.shape.model_dump(),
                 settings=self.settings.model_dump(exclude={"state_seconds", "group"}),
-                size=self.arguments.size,
+                finetuning_size=self.arguments.finetuning_size,
                 code=self.arguments.code,
             )
         )

@@ -25,9 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--vocabulary", required=True, metavar="DIR")
     parser.add_argument("--model", required=True, metavar="JSON", help="the model's settings")
-    parser.add_argument("--name-model", default="", metavar="NAME")
+    parser.add_argument("--model-name", default="", metavar="NAME")
     parser.add_argument("--settings", required=True, metavar="JSON", help="the fine-tuning settings")
-    parser.add_argument("--size", required=True, type=int, help="D_f: pairs, or tokens of an lm task")
+    parser.add_argument("--finetuning-size", required=True, type=int, help="D_f: pairs, or tokens of an lm task")
     parser.add_argument("--seeds", required=True, metavar="JSON", help="list of seeds")
     parser.add_argument("--task", required=True, metavar="NAME")
     parser.add_argument("--mixture", required=True, metavar="NAME")
@@ -117,11 +117,11 @@ def _write(curve: Curve) -> None:
     write_json(
         output / "curve.json",
         {
-            "model": curve.arguments.name_model,
+            "model": curve.arguments.model_name,
             "mixture": curve.arguments.mixture,
             "task": curve.arguments.task,
             "kind": curve.kind,
-            "finetuning_size": curve.arguments.size,
+            "finetuning_size": curve.arguments.finetuning_size,
             "shape": curve.shape.model_dump(),
             "parameters_total": curve.shape.parameters_total(curve.vocabulary.size),
             "parameters_non_embedding": curve.shape.parameters_non_embedding,

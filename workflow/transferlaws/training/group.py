@@ -65,11 +65,11 @@ def _train(curve: Curve, starts: list[dict], name: str, place: int) -> None:
     lockstep = Lockstep(model, replicas, seeds, curve.dev, curve.settings, curve.batches)
     names = [curve.finished(start).name for start in starts]
     path = curve.running / f"{key(starts=names)}.safetensors"
-    loaded, log = load_state(path), Log(f"{curve.arguments.mixture} {curve.arguments.task} {curve.arguments.size}")
+    loaded, log = load_state(path), Log(f"{curve.arguments.mixture} {curve.arguments.task} {curve.arguments.finetuning_size}")
     if loaded is not None:
         lockstep.restore(*loaded)
         log.lines = loaded[1]["log"]
-    label = f"finetune {curve.arguments.mixture} {curve.arguments.task} {curve.arguments.size} {name}"
+    label = f"finetune {curve.arguments.mixture} {curve.arguments.task} {curve.arguments.finetuning_size} {name}"
     with (
         Progress(label, lockstep.total * len(replicas), "steps", place) as progress,
         Checkpointer(curve.settings.state_seconds) as saves,

@@ -60,7 +60,7 @@ class Trajectory:
             seed=arguments.seed,
             shapes=self.settings.shapes,
         )
-        self.ladder, self.left_out = within_text(ladder, self.stream, self.settings, arguments.name_mixture)
+        self.ladder, self.left_out = within_text(ladder, self.stream, self.settings, arguments.mixture)
         self.ahead = Ahead(self.stream, self._example)
         self.validation = validation_batches(
             {name: corpus.split("valid") for name, corpus in corpora.items()},
@@ -83,7 +83,7 @@ class Trajectory:
         self.finite = torch.ones(1, dtype=torch.bool, device=self.device)
         self.counts = {"steps": 0, "tokens": 0, "positions": 0, "flops": 0.0}
         self.rungs: list[dict] = []
-        self.log = Log(f"{arguments.name_model} {arguments.name_mixture} seed_{arguments.seed}")
+        self.log = Log(f"{arguments.model_name} {arguments.mixture} seed_{arguments.seed}")
         self.utilisation = Utilisation(self.device)
         depends = {name: sha256(Path(folder) / "index.json") for name, folder in zip(corpora, arguments.tokens, strict=True)}
         self.state = Path(arguments.state) / key(
@@ -98,7 +98,7 @@ class Trajectory:
     def train(self) -> None:
         """Take steps until the last rung, then write the outputs."""
         self._restore()
-        label = f"pretrain {self.arguments.name_mixture} seed {self.arguments.seed}"
+        label = f"pretrain {self.arguments.mixture} seed {self.arguments.seed}"
         with Progress(label, self.ladder[-1], "tokens") as progress, Checkpointer(self.settings.state_seconds) as saves:
             progress.resume(self.counts["tokens"])
             while not {rung["pretraining_tokens"] for rung in self.rungs}.issuperset(self.ladder):
@@ -137,7 +137,7 @@ class Trajectory:
     def _check_finite(self) -> None:
         if not bool(self.finite.all()):
             raise UserError(
-                f"pretraining {self.arguments.name_mixture}, seed {self.arguments.seed}: the gradient is not finite at step "
+                f"pretraining {self.arguments.mixture}, seed {self.arguments.seed}: the gradient is not finite at step "
                 f"{self.counts['steps']}. Lower pretraining.learning_rate (now {self.settings.learning_rate}) or raise "
                 "its warmup_steps."
             )
@@ -273,8 +273,8 @@ class Trajectory:
         write_json(
             output / "trajectory.json",
             {
-                "model": self.arguments.name_model,
-                "mixture": self.arguments.name_mixture,
+                "model": self.arguments.model_name,
+                "mixture": self.arguments.mixture,
                 "seed": self.arguments.seed,
                 "corpora": self.weights,
                 "rungs": sorted(rungs, key=lambda rung: rung["pretraining_tokens"]),

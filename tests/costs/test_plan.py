@@ -11,10 +11,10 @@ import tokenizers
 
 from tiny import REPOSITORY, config
 from transferlaws.cli import main
+from transferlaws.costs.estimate import Costs
+from transferlaws.costs.plan_stage import read
 from transferlaws.errors import UserError
-from transferlaws.plan.costs import Costs
-from transferlaws.plan.stage import read
-from transferlaws.study import Curve, Plan
+from transferlaws.layout import Curve, Layout
 from transferlaws.training.settings import FinetuningSettings
 
 PAPER = [str(REPOSITORY / "config.yaml"), str(REPOSITORY / "studies" / "isik-paper-scale.yaml")]
@@ -25,11 +25,11 @@ def tiny(tmp_path, **changes) -> Costs:
     study = read([str(REPOSITORY / "config.yaml"), str(tmp_path / "overlay.json")])
     for key, values in changes.items():
         study[key] = {**study.get(key, {}), **values}
-    return Costs(Plan(study))
+    return Costs(Layout(study))
 
 
 def test_pretraining_operations_are_close_to_six_a_parameter_and_token():
-    costs = Costs(Plan(read(PAPER)))
+    costs = Costs(Layout(read(PAPER)))
     cost = costs.pretrain("T5-3B")
     parameters = costs.study.models["T5-3B"].parameters_non_embedding
     # encoder and decoder each hold half: the encoder sees about 0.9 of a token's positions, the decoder 0.2

@@ -8,10 +8,10 @@ from pathlib import Path
 import yaml
 
 from transferlaws.config import overlay
+from transferlaws.costs.estimate import DEVICES, SENTENCE_TOKENS, TEST_ITEMS, Cost, Costs
 from transferlaws.errors import UserError
 from transferlaws.files import atomic
-from transferlaws.plan.costs import DEVICES, SENTENCE_TOKENS, TEST_ITEMS, Cost, Costs
-from transferlaws.study import Plan
+from transferlaws.layout import Layout
 
 COLUMNS = (
     "stage",
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the table, or write it."""
-    costs = Costs(Plan(read(arguments.config)))
+    costs = Costs(Layout(read(arguments.config)))
     rows = table(costs)
     text = render(rows, costs)
     if arguments.csv:
@@ -78,16 +78,16 @@ def read(paths: list[str]) -> dict:
 
 def table(costs: Costs) -> list[dict]:
     """One row a stage (and model, where it has one), in the order of the workflow."""
-    plan = costs.plan
+    layout = costs.layout
     rows = [
-        _row("bitext", "", [costs.bitext(name) for name in plan.bitexts], costs),
-        _row("corpus", "", [costs.corpus(name) for name in plan.corpora], costs),
+        _row("bitext", "", [costs.bitext(name) for name in layout.bitexts], costs),
+        _row("corpus", "", [costs.corpus(name) for name in layout.corpora], costs),
     ]
-    for model in dict.fromkeys(run.model for run in plan.trajectories):
-        rows.append(_row("pretrain", model, [costs.pretrain(model) for run in plan.trajectories if run.model == model], costs))
+    for model in dict.fromkeys(run.model for run in layout.trajectories):
+        rows.append(_row("pretrain", model, [costs.pretrain(model) for run in layout.trajectories if run.model == model], costs))
     for stage, cost in (("finetune", costs.finetune), ("evaluate", costs.evaluate)):
-        for model in dict.fromkeys(curve.model for curve in plan.curves):
-            rows.append(_row(stage, model, [cost(curve) for curve in plan.curves if curve.model == model], costs))
+        for model in dict.fromkeys(curve.model for curve in layout.curves):
+            rows.append(_row(stage, model, [cost(curve) for curve in layout.curves if curve.model == model], costs))
     return [row for row in rows if row["jobs"]]
 
 
@@ -156,10 +156,10 @@ def render(rows: list[dict], costs: Costs) -> str:
         for line in lines
     ]
     models = ", ".join(
-        f"{model} {costs.utilisation(model):.0%}" for model in dict.fromkeys(curve.model for curve in costs.plan.curves)
+        f"{model} {costs.utilisation(model):.0%}" for model in dict.fromkeys(curve.model for curve in costs.layout.curves)
     )
     notes = [
-        f"study {costs.study.study}: {len(costs.plan.trajectories)} trajectories, {len(costs.plan.curves)} curves",
+        f"study {costs.study.study}: {len(costs.layout.trajectories)} trajectories, {len(costs.layout.curves)} curves",
         f"hours: of {device}, at a share of its peak of {models} (compute.mfu sets another)",
         f"without early stopping; sentences of {SENTENCE_TOKENS} tokens, test sets of {TEST_ITEMS:,} items where the config does "
         "not say; downloads of packages not counted",

@@ -26,10 +26,10 @@ class Curve(NamedTuple):
     model: str
     mixture: str
     task: str
-    size: int
+    finetuning_size: int
 
 
-class Plan:
+class Layout:
     """What a study computes, and where each artifact lies.
 
     Attributes with wildcards in braces are path patterns for the rules; methods answer a rule's `input` and `params`.
@@ -46,8 +46,8 @@ class Plan:
         self.corpus_tokens = f"{root}/tokens/corpora/{{corpus}}"
         self.bitext_tokens = f"{root}/tokens/bitexts/{{bitext}}"
         self.pretrain = f"{root}/pretrain/{{model}}/{{mixture}}/seed_{{seed}}"
-        self.finetune = f"{root}/finetune/{{model}}/{{mixture}}/{{task}}/{{size}}"
-        self.evaluate = f"{root}/evaluate/{{model}}/{{mixture}}/{{task}}/{{size}}"
+        self.finetune = f"{root}/finetune/{{model}}/{{mixture}}/{{task}}/{{finetuning_size}}"
+        self.evaluate = f"{root}/evaluate/{{model}}/{{mixture}}/{{task}}/{{finetuning_size}}"
         self.measurements = f"{root}/measurements.csv"
         self.sentences = f"{root}/sentences.parquet"
         self.law = f"{root}/laws/{{law}}.json"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from transferlaws.config import SCRATCH
-from transferlaws.study import Curve, Plan
+from transferlaws.layout import Curve, Layout
 from transferlaws.tokens.settings import VocabularySettings
 
 BYTES_PER_TOKEN = 4.0  # of text, UTF-8; between 3 (small vocabularies) and 5 (large ones, English)
@@ -70,8 +70,8 @@ def vocabulary_size(settings: VocabularySettings) -> int:
 class Costs:
     """The cost of every job of a study."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan, self.study = plan, plan.study
+    def __init__(self, layout: Layout) -> None:
+        self.layout, self.study = layout, layout.study
         self.vocabulary = vocabulary_size(self.study.vocabulary)
         self.rungs = len(self.study.pretraining.ladder)
         self.seeds = len(self.study.pretraining.seeds)
@@ -126,7 +126,7 @@ class Costs:
         On a CPU its groups go side by side in `processes`, one each if left out, on a core each. A GPU takes one after another.
         """
         settings, task = self.study.finetuning, self.study.tasks[curve.task]
-        items = curve.size if task.kind == "translation" else curve.size / settings.length
+        items = curve.finetuning_size if task.kind == "translation" else curve.finetuning_size / settings.length
         steps = min(settings.max_steps, round(settings.max_epochs * max(-(-items // settings.batch), 1)))
         steps_and_checks = steps * settings.batch + settings.evaluations * settings.dev_items / 3
         on_cpu, starts, rates = self.study.compute.device == "cpu", self._starts(curve), len(settings.learning_rates)
@@ -157,7 +157,7 @@ class Costs:
 
     def corpus_tokens(self, corpus: str) -> float:
         """Text tokens that a corpus must hold if no mixture is to repeat it."""
-        used = {run.mixture for run in self.plan.trajectories}
+        used = {run.mixture for run in self.layout.trajectories}
         weights = [self.study.mixtures[mixture].get(corpus, 0.0) for mixture in used]
         fine_tuned = [float(task.tokens[-1]) for task in self.study.tasks.values() if task.kind == "lm" and task.corpus == corpus]
         return max([self.study.pretraining.ladder[-1] * weight for weight in weights] + fine_tuned, default=0.0)
