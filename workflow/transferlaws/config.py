@@ -3,6 +3,7 @@
 The JSON schema in `workflow/schemas/` and the table in the docs are generated from `Study`.
 """
 
+from decimal import Decimal
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -42,12 +43,13 @@ def count(value: object) -> object:
             if number.endswith(suffix):
                 number, factor = number[: -len(suffix)], scale
         try:
-            scaled = float(number) * factor
-        except ValueError:
+            scaled = Decimal(number) * factor  # in binary, 8.2 million is no whole number
+            whole = int(scaled)
+        except (ArithmeticError, ValueError):
             raise ValueError("expected a whole number, or one with k, M, G or T behind it (64k, 1M)") from None
-        if scaled != int(scaled):
+        if scaled != whole:
             raise ValueError("expected a whole number of tokens or pairs")
-        return int(scaled)
+        return whole
     return value
 
 
@@ -88,7 +90,21 @@ class Pretraining(PretrainingSettings):
     )
 
 
-class Translation(Section):
+class Task(Section):
+    """What every task has: fine-tuning sizes, and those of training from scratch."""
+
+    @property
+    def scratch_sizes(self) -> list[int]:
+        """D_f of each curve without pretraining."""
+        return self.sizes if self.scratch is None else self.scratch
+
+    @property
+    def largest(self) -> int:
+        """The largest D_f of any curve."""
+        return max(self.sizes[-1], self.scratch_sizes[-1])
+
+
+class Translation(Task):
     """Fine-tuning for translation."""
 
     kind: Literal["translation"] = Field(description="What is fine-tuned for.")
@@ -96,23 +112,31 @@ class Translation(Section):
         description="The bitext with the pairs to train on, the dev set and the test set; translated in the order of its languages."
     )
     pairs: Ladder = Field(description="Fine-tuning sizes D_f, in sentence pairs; each is a curve.")
+    scratch: Ladder | None = Field(
+        None, description="Sizes that models without pretraining are trained at, in pairs; left out: those of `pairs`."
+    )
 
     @property
     def sizes(self) -> list[int]:
-        """D_f of each curve."""
+        """D_f of each curve after pretraining."""
         return self.pairs
 
 
-class LanguageModelling(Section):
+class LanguageModelling(Task):
     """Fine-tuning a decoder-only model on a target corpus."""
 
     kind: Literal["lm"] = Field(description="What is fine-tuned for.")
     corpus: Name = Field(description="The target corpus.")
     tokens: Ladder = Field(description="Fine-tuning sizes D_f, in tokens; each is a curve.")
+    scratch: Ladder | None = Field(
+        None,
+        description="Sizes that models without pretraining are trained at, in tokens; left out: those of `tokens`. Effective data "
+        "is read off the curve of these losses: let them reach a decade beyond `tokens`, or it ends where they do.",
+    )
 
     @property
     def sizes(self) -> list[int]:
-        """D_f of each curve."""
+        """D_f of each curve after pretraining."""
         return self.tokens
 
 
@@ -194,9 +218,10 @@ class Study(Section):
             if task.kind == "translation":
                 yield from known(f"tasks.{name}.bitext", task.bitext, self.bitexts)
                 bitext = self.bitexts.get(task.bitext)
-                if bitext and bitext.pairs is not None and task.pairs[-1] > bitext.pairs:
+                if bitext and bitext.pairs is not None and task.largest > bitext.pairs:
+                    key = "pairs" if task.largest == task.pairs[-1] else "scratch"
                     yield (
-                        f"tasks.{name}.pairs: {task.pairs[-1]} is more than the {bitext.pairs} training pairs of bitext "
+                        f"tasks.{name}.{key}: {task.largest} is more than the {bitext.pairs} training pairs of bitext "
                         f"{task.bitext} (bitexts.{task.bitext}.pairs). Choose a smaller D_f."
                     )
             else:

@@ -72,9 +72,15 @@ class Layout:
         curves = []
         for model, task in product(models, tasks):
             crossed = [mixture for mixture in mixtures if not self._left_out(model, mixture, task)]
-            for size, mixture in product(self.study.tasks[task].sizes, [SCRATCH, *crossed] if crossed else []):
-                curves.append(Curve(model, mixture, task, size))
+            for size in self._sizes(task) if crossed else []:
+                scratch = [SCRATCH] if size in self.study.tasks[task].scratch_sizes else []
+                pretrained = crossed if size in self.study.tasks[task].sizes else []
+                curves += [Curve(model, mixture, task, size) for mixture in scratch + pretrained]
         return curves
+
+    def _sizes(self, task: str) -> list[int]:
+        """Every D_f of a task, with or without pretraining."""
+        return sorted({*self.study.tasks[task].sizes, *self.study.tasks[task].scratch_sizes})
 
     def _left_out(self, model: str, mixture: str, task: str) -> bool:
         crossing = {"model": model, "mixture": mixture, "task": task}

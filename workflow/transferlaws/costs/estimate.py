@@ -12,6 +12,7 @@ import numpy as np
 from transferlaws.config import SCRATCH
 from transferlaws.layout import Curve, Layout
 from transferlaws.tokens.settings import VocabularySettings
+from transferlaws.training.schedules import evaluation_steps
 
 BYTES_PER_TOKEN = 4.0  # of text, UTF-8; between 3 (small vocabularies) and 5 (large ones, English)
 SENTENCE_TOKENS = 32  # of one side of a pair: general sentences; longer where `length` is what counts
@@ -127,8 +128,8 @@ class Costs:
         """
         settings, task = self.study.finetuning, self.study.tasks[curve.task]
         items = curve.finetuning_size if task.kind == "translation" else curve.finetuning_size / settings.length
-        steps = min(settings.max_steps, round(settings.max_epochs * max(-(-items // settings.batch), 1)))
-        steps_and_checks = steps * settings.batch + settings.evaluations * settings.dev_items / 3
+        steps = settings.most_steps(max(-(-items // settings.batch), 1))[0]
+        steps_and_checks = steps * settings.batch + len(evaluation_steps(settings, steps)) * settings.dev_items / 3
         on_cpu, starts, rates = self.study.compute.device == "cpu", self._starts(curve), len(settings.learning_rates)
         flops = starts * rates * self._flops(curve, settings.length, steps_and_checks)
         groups = settings.groups(starts, on_cpu)
@@ -159,7 +160,7 @@ class Costs:
         """Text tokens that a corpus must hold if no mixture is to repeat it."""
         used = {run.mixture for run in self.layout.trajectories}
         weights = [self.study.mixtures[mixture].get(corpus, 0.0) for mixture in used]
-        fine_tuned = [float(task.tokens[-1]) for task in self.study.tasks.values() if task.kind == "lm" and task.corpus == corpus]
+        fine_tuned = [float(task.largest) for task in self.study.tasks.values() if task.kind == "lm" and task.corpus == corpus]
         return max([self.study.pretraining.ladder[-1] * weight for weight in weights] + fine_tuned, default=0.0)
 
     def corpus(self, corpus: str) -> Cost:
@@ -170,7 +171,7 @@ class Costs:
     def bitext(self, bitext: str) -> Cost:
         """One bitext: its download, its cleaned pairs and its tokens."""
         settings = self.study.bitexts[bitext]
-        pairs = max(task.pairs[-1] for task in self.study.tasks.values() if task.kind == "translation" and task.bitext == bitext)
+        pairs = max(task.largest for task in self.study.tasks.values() if task.kind == "translation" and task.bitext == bitext)
         tokens = 2.0 * pairs * SENTENCE_TOKENS
         return self._text(tokens, settings.max_bytes if settings.source == "hub" else 0.0)
 
@@ -203,7 +204,7 @@ class Costs:
             return self.bitext(wildcards.bitext)
         if rule == "pretrain":
             return self.pretrain(wildcards.model)
-        curve = Curve(wildcards.model, wildcards.mixture, wildcards.task, int(wildcards.size))
+        curve = Curve(wildcards.model, wildcards.mixture, wildcards.task, int(wildcards.finetuning_size))
         return self.finetune(curve, threads) if rule == "finetune" else self.evaluate(curve)
 
     def threads(self, rule: str) -> Callable[..., int]:

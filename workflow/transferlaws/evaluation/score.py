@@ -30,7 +30,7 @@ COLUMNS = [
         "cross_entropy_per_character",
     ],
     *["bleu", "chrf", "bleu_signature", "chrf_signature", "bleu_noise", "chrf_noise", "test_items", "test_tokens", "test_sha256"],
-    *["contamination_removed", "status"],
+    *["contamination_removed", "status", "finetuning_stopped"],
 ]
 COMET_COLUMNS = ["comet", "comet_noise", "comet_signature"]  # only where the study asks for COMET
 INTEGERS = [
@@ -197,5 +197,5 @@ def _pretraining(replica: dict) -> dict:
 def _finetuning(replica: dict) -> dict:
     names = ("pairs", "tokens", "positions", "characters", "epochs", "flops")
     row = {f"finetuning_{name}": replica[name] for name in names}
-    row["finetuning_steps"] = replica["best_step"]
+    row["finetuning_steps"], row["finetuning_stopped"] = replica["best_step"], replica["stopped"]
     return row | {name: replica[name] for name in ("learning_rate", "dev_cross_entropy", "status")}

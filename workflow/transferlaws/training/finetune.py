@@ -1,6 +1,7 @@
 """Stage: one curve -> the best fine-tuned state of every (seed, rung), its learning rate chosen on dev."""
 
 import argparse
+import logging
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,8 @@ from transferlaws.training.group import train_group
 from transferlaws.training.launch import spread
 from transferlaws.training.log import write_lines
 from transferlaws.training.processes import side_by_side
+
+logger = logging.getLogger("transferlaws")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,6 +116,10 @@ def _write(curve: Curve) -> None:
             "path": path,
         }
         rows.append(row | {"pretraining": start["pretraining"]})
+    bound = [row for row in rows if row["stopped"].startswith("max_")]
+    if bound:
+        limits = ", ".join(sorted({row["stopped"] for row in bound}))
+        logger.info(f"{len(bound)} of {len(rows)} starts were still improving, or not yet given up, when {limits} ended them")
     write_lines(output / "log.jsonl", log)
     write_json(
         output / "curve.json",
