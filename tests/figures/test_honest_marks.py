@@ -124,13 +124,6 @@ def test_a_name_is_one_printable_line_of_bounded_length(text):
     assert all(character == "\N{REPLACEMENT CHARACTER}" or character.isprintable() or character == " " for character in shown)
 
 
-@given(st.floats(1e-6, 1e15))
-def test_a_short_number_says_the_number(value):
-    text = style.short_number(value)
-    factor = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}.get(text[-1], 1)
-    assert float(text.rstrip("kMGT")) * factor == pytest.approx(value, rel=6e-3)
-
-
 def test_many_mixtures_keep_marks_of_their_own():
     marks = style.marks(str(i) for i in range(42))
     assert len(set(marks.values())) == 42

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from transferlaws.format import probability
 from transferlaws.laws.measured import Quantity
 from transferlaws.laws.sureness import Sureness, definitions, lead_probability, surely_from, sureness
-from transferlaws.laws.words import probability_text
 
 LEVELS = st.sampled_from([0.6, 0.8, 0.9, 0.95])
 
@@ -37,7 +37,7 @@ def test_the_word_the_interval_and_the_probability_agree(lead, skew, seed, level
 @given(lead=st.floats(0, 4), skew=st.floats(-0.4, 0.4), seed=st.integers(0, 50), level=LEVELS)
 def test_the_probability_that_is_printed_is_on_the_side_of_the_word(lead, skew, seed, level):
     found, sure = quantity(lead, skew, seed), surely_from(level)
-    text, word = probability_text(lead_probability(found, level), level, sure), sureness(found, level)
+    text, word = probability(lead_probability(found, level), level, sure), sureness(found, level)
     shown = float(text.removeprefix("above ").removeprefix("below ").removesuffix("%")) / 100
     assert (shown >= sure) == (word is Sureness.SURELY)
     assert (sure > shown >= level) == (word is Sureness.PROBABLY)
@@ -61,7 +61,7 @@ def test_the_probability_that_is_printed_is_on_the_side_of_the_word(lead, skew, 
     ],
 )
 def test_a_probability_is_never_rounded_over_a_bound(share, bounds, text):
-    assert probability_text(float(share), *bounds) == text
+    assert probability(float(share), *bounds) == text
 
 
 @settings(deadline=None)

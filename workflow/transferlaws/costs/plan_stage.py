@@ -11,6 +11,7 @@ from transferlaws.config import overlay
 from transferlaws.costs.estimate import DEVICES, SENTENCE_TOKENS, TEST_ITEMS, Cost, Costs
 from transferlaws.errors import UserError
 from transferlaws.files import atomic
+from transferlaws.format import amount
 from transferlaws.layout import Layout
 
 COLUMNS = (
@@ -140,11 +141,11 @@ def render(rows: list[dict], costs: Costs) -> str:
                 f"{row['flops']:.2e}" if row["flops"] else "",
                 _hours(row["device_hours"]),
                 _hours(row.get("longest_hours", "")),
-                _scaled(row.get("tokens", "")),
-                _scaled(row["download_bytes"], "B"),
-                _scaled(row["disk_bytes"], "B"),
-                _scaled(row.get("device_memory_bytes", ""), "B"),
-                _scaled(row["mem_mb"] * 1e6, "B") if row.get("mem_mb") else "",
+                _amount(row.get("tokens")),
+                _amount(row["download_bytes"], "B"),
+                _amount(row["disk_bytes"], "B"),
+                _amount(row.get("device_memory_bytes"), "B"),
+                amount(row["mem_mb"] * 1e6, "B") if row.get("mem_mb") else "",
                 _hours(row["runtime_minutes"] / 60) if row.get("runtime_minutes") else "",
             )
         )
@@ -167,7 +168,7 @@ def render(rows: list[dict], costs: Costs) -> str:
     most = DEVICES[compute.device].memory
     for row in rows:
         if row["device_memory_bytes"] and row["device_memory_bytes"] > most:
-            needs, has = _scaled(row["device_memory_bytes"], "B"), _scaled(most, "B")
+            needs, has = amount(row["device_memory_bytes"], "B"), amount(most, "B")
             notes.append(
                 f"WARNING: {row['stage']} {row['model']} needs {needs} on a device of {has}, activations not counted: "
                 "lower finetuning.group and evaluation.group, or take a smaller model"
@@ -181,10 +182,5 @@ def _hours(hours: float | str) -> str:
     return f"{hours:,.0f} h" if hours >= 10 else f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.1f} min"
 
 
-def _scaled(value: float | str, unit: str = "") -> str:
-    if not value:
-        return ""
-    for limit, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= limit:
-            return f"{value / limit:.3g} {prefix}{unit}"
-    return f"{value:.0f} {unit}".rstrip()
+def _amount(value: float | str | None, unit: str = "") -> str:
+    return amount(value, unit) if value else ""

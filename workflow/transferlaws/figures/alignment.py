@@ -20,6 +20,7 @@ from transferlaws.figures.curves import (
 from transferlaws.figures.gains import LEVEL, Gain, Means, Measured
 from transferlaws.figures.inputs import SCRATCH, Fit, panels, usable
 from transferlaws.figures.settings import FigureSettings
+from transferlaws.format import percent
 
 
 def alignment(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> Figure:
@@ -83,4 +84,4 @@ def draw_gains(axes: Axes, rows: pd.DataFrame, series: dict[str, style.Mark], me
     axes.set_xlim(-0.1, 1.1)
     axes.set_xlabel("alignment score of the mixture")
     axes.set_ylabel(f"gain in {LABELS[means.metric]}")
-    style.heading(axes, "gain over scratch", [f"at the last rung, with {style.percent(LEVEL)} intervals"])
+    style.heading(axes, "gain over scratch", [f"at the last rung, with {percent(LEVEL)} intervals"])

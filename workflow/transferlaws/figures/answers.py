@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from transferlaws.figures import style
 from transferlaws.figures.curves import NOTES, panel_title
 from transferlaws.figures.downstream import LAWS
 from transferlaws.figures.gains import Gain, Means, Measured
 from transferlaws.figures.inputs import SCRATCH, Fit, find, panels
+from transferlaws.format import percent, short_number
 from transferlaws.laws.measured import Cell
 from transferlaws.laws.sureness import Sureness
 from transferlaws.laws.table import LOSSES
@@ -37,7 +37,7 @@ def _block(keys: dict, rows: pd.DataFrame, table_means: Means, fits: list[Fit], 
             {
                 "mixture": mixture,
                 "alignment": f"{score.iloc[0]:.2f}" if len(score) else "",
-                "tokens": style.short_number(part["pretraining_tokens"].max()),
+                "tokens": short_number(part["pretraining_tokens"].max()),
                 "cells": [_cell(rows, found, found.last(mixture, size)) for found in means],
                 "laws": [text for metric in metrics if (text := _law(fits, metric, mixture, keys))],
             }
@@ -95,7 +95,7 @@ def _signed(value: float | None, digits: int) -> str:
 def _verdict(found: Gain, than: str) -> str:
     if found.sureness is Sureness.UNKNOWN:
         return "one seed: noise unknown"
-    chance = "" if found.sureness is Sureness.SURELY else f" (probability of a gain {style.percent(round(found.probability, 2))})"
+    chance = "" if found.sureness is Sureness.SURELY else f" (probability of a gain {percent(round(found.probability, 2))})"
     return f"{found.sureness.than(better=found.estimate > 0)} {than}{chance}"
 
 
@@ -104,7 +104,7 @@ def _law(fits: list[Fit], metric: str, mixture: str, keys: dict) -> str | None:
     if fit is None:
         return None
     error = (fit.document.get("held_out") or {}).get("are")
-    held_out = f", held-out error {style.percent(error)}" if error is not None and fit.has_curve else ""
+    held_out = f", held-out error {percent(error)}" if error is not None and fit.has_curve else ""
     return f"{NAMES[metric].split(' (')[0]}: {NOTES.get(fit.state, fit.state)}{held_out}"
 
 
@@ -115,7 +115,7 @@ def _sentences(means: Measured, mixtures: list[str], size: float) -> list[str]:
         return ["Nothing was trained from scratch here, so what pretraining is worth cannot be said."]
     order = sorted(gains, key=lambda mixture: -gains[mixture].estimate)
     best = order[0]
-    tokens = style.short_number(means.last(best, size)[2])
+    tokens = short_number(means.last(best, size)[2])
     value = f"{NAMES[means.metric]} {_phrase(gains[best], means)}"
     what = f"{value} over training from scratch, after {tokens} pretraining tokens"
     if gains[best].sureness is Sureness.UNKNOWN:
@@ -123,7 +123,7 @@ def _sentences(means: Measured, mixtures: list[str], size: float) -> list[str]:
     text = f"{best} did best: {what}, {_verdict(gains[best], 'scratch')}."
     if len(order) > 1:
         lead = means.gain(means.last(best, size), means.last(order[1], size))
-        second = style.short_number(means.last(order[1], size)[2])
+        second = short_number(means.last(order[1], size)[2])
         after = "" if second == tokens else f" (after {second})"
         text += f" Against the next, {order[1]}{after}, that is {_phrase(lead, means)}: {_verdict(lead, 'it')}."
     harmful = [f"{m} ({_phrase(gains[m], means)})" for m in order if gains[m].high < 0]
@@ -134,5 +134,5 @@ def _sentences(means: Measured, mixtures: list[str], size: float) -> list[str]:
 
 def _phrase(found: Gain, means: Measured) -> str:
     text = interval(found, means.metric)
-    ends = f" ({style.percent(means.level)} interval {text['low']} to {text['high']})"
+    ends = f" ({percent(means.level)} interval {text['low']} to {text['high']})"
     return text["estimate"] + ("" if found.low is None else ends)

@@ -9,6 +9,7 @@ from transferlaws.figures import style
 from transferlaws.figures.curves import LABELS, NOTES, curve, draw_band, limits, mixture_handles, mixtures, panel_title
 from transferlaws.figures.inputs import SCRATCH, Fit, find, panels, usable
 from transferlaws.figures.settings import FigureSettings
+from transferlaws.format import percent
 
 GORDON = "score-from-loss"
 
@@ -58,7 +59,7 @@ def score_vs_loss(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings
     scratch_key = Line2D([], [], linestyle="", marker="*", markersize=7, color=style.BASELINE, label="from scratch")
     key = [Line2D([], [], color=style.BASELINE, linewidth=0.6, label="one seed, in the order of pretraining tokens")]
     if levels:
-        interval = " and ".join(map(style.percent, sorted(levels)))
+        interval = " and ".join(map(percent, sorted(levels)))
         label = f"C·exp(−kL) fitted to all points of the task, with {interval} interval"
         key.append(Line2D([], [], linestyle="--", color=style.BASELINE, label=label))
     style.legends(figure, [*mixture_handles(series), scratch_key], key)

@@ -11,6 +11,7 @@ from transferlaws.figures.downstream import draw_panel
 from transferlaws.figures.gains import LEVEL, Gain, Means
 from transferlaws.figures.inputs import SCRATCH, Fit, panels, require
 from transferlaws.figures.settings import FigureSettings
+from transferlaws.format import percent
 
 ROW = 0.2  # inches of one line of the gains
 
@@ -117,4 +118,4 @@ def draw_gains(
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel({"cross_entropy": "reduction of cross-entropy (nats/token)"}.get(metric, f"gain in {LABELS[metric]}"))
-    style.heading(axes, "gain over scratch at the last rung", [f"with {style.percent(LEVEL)} intervals"])
+    style.heading(axes, "gain over scratch at the last rung", [f"with {percent(LEVEL)} intervals"])

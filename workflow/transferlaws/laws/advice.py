@@ -7,11 +7,11 @@ import math
 
 import pandas as pd
 
+from transferlaws.format import interval, probability, short_number, signed
 from transferlaws.laws.context import Context
 from transferlaws.laws.forecast import Standing
 from transferlaws.laws.measured import added
 from transferlaws.laws.sureness import Sureness
-from transferlaws.laws.words import interval_text, probability_text, signed_text, tokens_text
 
 
 def answer(mine: Standing, rivals: list[Standing], pairs: list[dict], context: Context) -> dict:
@@ -58,12 +58,12 @@ def _forecast(mine: Standing, rivals: list[Standing], measured: dict, context: C
         "probability_worthwhile": chance,
         "worthwhile_from": mine.first_gaining(settings.worthwhile, end=target),
     }
-    reached = f"By its law that becomes {forecast['score']['estimate']:.3g} at D_p = {tokens_text(target)}"
-    said = f"{reached}: a gain of {signed_text(found)}"
+    reached = f"By its law that becomes {forecast['score']['estimate']:.3g} at D_p = {short_number(target)}"
+    said = f"{reached}: a gain of {signed(found)}"
     said += (
         " (one seed: no interval)."
         if chance is None
-        else f" (probability of at least {settings.worthwhile:g}: {probability_text(chance, 0.5)})."
+        else f" (probability of at least {settings.worthwhile:g}: {probability(chance, 0.5)})."
     )
     rival = _better_rival(mine, rivals, context, target)
     if rival:
@@ -77,9 +77,9 @@ def _forecast(mine: Standing, rivals: list[Standing], measured: dict, context: C
         if reach is None:
             text = f"{said} {aim} out of reach: not worth pretraining further on this data."
             return _decision("stop", None, text, forecast)
-        return _decision("continue", reach, f"{said} {aim} predicted at D_p = {tokens_text(reach)}.", forecast)
+        return _decision("continue", reach, f"{said} {aim} predicted at D_p = {short_number(reach)}.", forecast)
     if over_scratch is not None and over_scratch["estimate"] < settings.worthwhile:
-        text = f"{said} Even there pretraining would gain only {signed_text(over_scratch)} over none."
+        text = f"{said} Even there pretraining would gain only {signed(over_scratch)} over none."
         return _decision("stop", None, text, forecast)
     enough = found["estimate"] >= settings.worthwhile
     if chance is not None and (chance >= 0.5) != enough:
@@ -87,7 +87,7 @@ def _forecast(mine: Standing, rivals: list[Standing], measured: dict, context: C
         return _decision("undecided", None, text, forecast)
     if not enough:
         return _decision("stop", None, f"{said} That is less than is worthwhile.", forecast)
-    begins = tokens_text(forecast["worthwhile_from"] or target)
+    begins = short_number(forecast["worthwhile_from"] or target)
     return _decision("continue", target, f"{said} A worthwhile gain begins at D_p = {begins}.", forecast)
 
 
@@ -106,7 +106,7 @@ def _better_rival(mine: Standing, rivals: list[Standing], context: Context, targ
         lead = added(context.better(rival.now, mine.now).json(level), growth.json(level))
         if lead["low"] is not None and lead["low"] > 0:
             how = "was measured" if rival.mistrust else "is predicted"
-            text = f"{mixture} {how} to be surely better than that, at D_p = {tokens_text(there)}: by {signed_text(lead)}."
+            text = f"{mixture} {how} to be surely better than that, at D_p = {short_number(there)}: by {signed(lead)}."
             found.append((lead["low"], text))
     return max(found)[1] if found else ""
 
@@ -129,7 +129,7 @@ def _by_measurement(mine: Standing, pairs: list[dict], context: Context) -> dict
     before, text_end = rungs[-2], context.text_end(mixture)
     gain = context.better(mine.now, context.means[mixture, float(mine.candidate.key["finetuning_size"]), before])
     step = gain.json(settings.confidence)
-    said += f" Measured, from D_p = {tokens_text(before)} to {tokens_text(mine.last)} it gained {signed_text(step)}"
+    said += f" Measured, from D_p = {short_number(before)} to {short_number(mine.last)} it gained {signed(step)}"
     if step["low"] is None:
         return _decision("undecided", None, f"{said}: one seed does not say whether that is worthwhile.", None)
     if step["high"] < settings.worthwhile:
@@ -146,7 +146,7 @@ def _by_measurement(mine: Standing, pairs: list[dict], context: Context) -> dict
 
 
 def _used_up(text_end: float, context: Context) -> str:
-    return f"But its text is used up at D_p = {tokens_text(text_end)} (max_epochs: {context.max_epochs:g})"
+    return f"But its text is used up at D_p = {short_number(text_end)} (max_epochs: {context.max_epochs:g})"
 
 
 def _decision(what: str, continue_to: float | None, because: str, forecast: dict | None) -> dict:
@@ -161,7 +161,7 @@ def _alignment(rows: pd.DataFrame, mixture: str) -> float | None:
 
 
 def _value_text(measured: dict, context: Context) -> str:
-    text = f"{context.metric} {interval_text(measured['score'])} at D_p = {tokens_text(measured['largest_rung'])}"
+    text = f"{context.metric} {interval(measured['score'])} at D_p = {short_number(measured['largest_rung'])}"
     if measured["gain"] is None:
         return f"{text}; no from-scratch baseline was measured."
-    return f"{text}; {signed_text(measured['gain'])} over no pretraining ({measured['scratch']['estimate']:.3g})."
+    return f"{text}; {signed(measured['gain'])} over no pretraining ({measured['scratch']['estimate']:.3g})."

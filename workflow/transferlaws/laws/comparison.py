@@ -1,8 +1,8 @@
 """Mixtures compared by what was measured."""
 
+from transferlaws.format import probability, short_number, signed
 from transferlaws.laws.context import Context
 from transferlaws.laws.sureness import Sureness, lead_probability, surely_from, sureness
-from transferlaws.laws.words import probability_text, signed_text, tokens_text
 
 
 def compare(context: Context, size: float) -> list[dict]:
@@ -20,11 +20,11 @@ def compare(context: Context, size: float) -> list[dict]:
                 difference, first, second = difference.times(-1), other, one
             sure = sureness(difference, level)
             chance, found = lead_probability(difference, level), difference.json(level)
-            text = f"{first} is {sure.than()} {second} at D_p = {tokens_text(common[-1])}: {signed_text(found)} {context.metric}"
+            text = f"{first} is {sure.than()} {second} at D_p = {short_number(common[-1])}: {signed(found)} {context.metric}"
             text += (
                 " (one seed: no interval)."
                 if chance is None
-                else f" (probability {probability_text(chance, level, surely_from(level))})."
+                else f" (probability {probability(chance, level, surely_from(level))})."
             )
             pairs.append(
                 {

@@ -1,8 +1,8 @@
 """The advice as a page."""
 
+from transferlaws.format import interval, short_number, signed
 from transferlaws.laws.comparison import best_of
 from transferlaws.laws.sureness import definitions
-from transferlaws.laws.words import interval_text, signed_text, tokens_text
 
 
 def page(advice: dict) -> str:
@@ -48,12 +48,12 @@ def _curves(answers: list[dict]) -> list[tuple]:
 def _row(answer: dict) -> str:
     measured, forecast = answer["measured"], answer["forecast"]
     alignment = "" if answer["alignment"] is None else f"{answer['alignment']:.2f}"
-    gain = signed_text(measured["gain"]) if measured["gain"] else "not measured"
-    ahead = f"{signed_text(forecast['gain'])} by {tokens_text(forecast['pretraining_tokens'])}" if forecast else "no law decides"
+    gain = signed(measured["gain"]) if measured["gain"] else "not measured"
+    ahead = f"{signed(forecast['gain'])} by {short_number(forecast['pretraining_tokens'])}" if forecast else "no law decides"
     what = answer["answer"]
     if answer["continue_to"] is not None:
-        what += f" to D_p = {tokens_text(answer['continue_to'])}"
-    now = f"{interval_text(measured['score'])} at {tokens_text(measured['largest_rung'])}"
+        what += f" to D_p = {short_number(answer['continue_to'])}"
+    now = f"{interval(measured['score'])} at {short_number(measured['largest_rung'])}"
     return f"| {answer['mixture']} | {alignment} | {now} | {gain} | {ahead} | **{what}** |"
 
 
@@ -78,9 +78,9 @@ def _budget(budget: dict) -> list[str]:
     for split in budget["splits"]:
         beyond = f" Beyond what was measured: {', '.join(split['beyond_measured'])}." if split["beyond_measured"] else ""
         lines.append(
-            f"- {_name(split['group'])}: {interval_text(split['pretraining_tokens'])} pretraining tokens and "
-            f"{interval_text(split['finetuning_units'])} {split['group'].get('finetuning_unit', 'units')}, predicted loss "
-            f"{interval_text(split['loss'])}.{beyond}"
+            f"- {_name(split['group'])}: {interval(split['pretraining_tokens'])} pretraining tokens and "
+            f"{interval(split['finetuning_units'])} {split['group'].get('finetuning_unit', 'units')}, predicted loss "
+            f"{interval(split['loss'])}.{beyond}"
         )
     return lines
 
@@ -90,4 +90,4 @@ def _name(group: dict) -> str:
 
 
 def _times(found: dict) -> str:
-    return f"{interval_text(found)} times" if found["estimate"] is not None else "(not identified)"
+    return f"{interval(found)} times" if found["estimate"] is not None else "(not identified)"
