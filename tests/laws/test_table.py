@@ -13,7 +13,7 @@ from transferlaws.errors import UserError
 from transferlaws.laws.api import fit_law
 from transferlaws.laws.registry import LAWS
 from transferlaws.laws.simulate import Noise, measurements, transfer_measurements
-from transferlaws.laws.table import read_measurements
+from transferlaws.measurements.table import read_measurements
 from transferlaws.seeding import generator
 
 RUNGS = np.geomspace(1e6, 1e9, 6).round()

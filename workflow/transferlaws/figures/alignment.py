@@ -18,7 +18,7 @@ from transferlaws.figures.curves import (
     panel_title,
 )
 from transferlaws.figures.gains import LEVEL, Gain, Means, Measured
-from transferlaws.figures.inputs import SCRATCH, Fit, panels, usable
+from transferlaws.figures.inputs import SCRATCH, Fit, panels, valued
 from transferlaws.figures.settings import FigureSettings
 from transferlaws.format import percent
 
@@ -29,14 +29,14 @@ def alignment(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) ->
     The alignment score is `P_src P_dest + 0.7 P_src + 0.8 P_dest`, P a language's share of the mixture (Isik et al. 2024, eq. 2).
     Raises `UserError` where no row has one, or nothing was trained from scratch to compare with.
     """
-    pretrained = usable(table, "alignment", settings.score, "cross_entropy")
+    pretrained = valued(table, "alignment", settings.score, "cross_entropy")
     pretrained = pretrained[pretrained["pretraining_tokens"] > 0]
     if pretrained.empty:
         raise UserError(
             f"{table.attrs.get('path')}: no pretrained row has an alignment score; it is defined for translation tasks."
         )
     tasks = set(pretrained["task"])
-    blocks = [(keys, rows) for keys, rows in panels(usable(table, settings.score, "cross_entropy")) if keys["task"] in tasks]
+    blocks = [(keys, rows) for keys, rows in panels(valued(table, settings.score, "cross_entropy")) if keys["task"] in tasks]
     figure = Figure(figsize=(settings.width, 0.8 + 0.9 * settings.panel_height * len(blocks)))
     places = figure.subplots(len(blocks), 3, squeeze=False)
     series, key, models, means = mixtures(table), Key(), table["model"].nunique(), Means(table)

@@ -9,14 +9,15 @@ from transferlaws.figures.inputs import SCRATCH, Fit, find, panels
 from transferlaws.format import percent, short_number
 from transferlaws.laws.measured import Cell
 from transferlaws.laws.sureness import Sureness
-from transferlaws.laws.table import LOSSES
+from transferlaws.measurements.columns import LOSSES
+from transferlaws.measurements.table import usable
 
 NAMES = {"bleu": "BLEU", "chrf": "chrF", "cross_entropy": "cross-entropy (nats/token)"}
 
 
 def blocks(table: pd.DataFrame, fits: list[Fit], level: float) -> list[dict]:
     """One entry a (model, task, D_f), as the page's template reads it; its `keys` tell which. Intervals are of `level`."""
-    shown = table[table["status"] != "diverged"] if "status" in table else table
+    shown = usable(table)
     models, means = table["model"].nunique(), Means(table, level)
     return [block for keys, rows in panels(shown) if (block := _block(keys, rows, means, fits, models)) is not None]
 

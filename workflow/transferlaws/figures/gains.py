@@ -6,7 +6,8 @@ import pandas as pd
 
 from transferlaws.laws.measured import Cell, Quantity, cell_means
 from transferlaws.laws.sureness import Sureness, sureness
-from transferlaws.laws.table import LOSSES
+from transferlaws.measurements.columns import LOSSES
+from transferlaws.measurements.table import usable
 
 LEVEL = 0.9  # of intervals of measured means and their differences
 
@@ -54,7 +55,7 @@ class Means:
 
     def __init__(self, table: pd.DataFrame, level: float = LEVEL) -> None:
         self.level = level
-        self.table = table[table["status"] != "diverged"] if "status" in table else table
+        self.table = usable(table)
         self._known: dict[tuple[str, str, str], Measured] = {}
 
     def of(self, keys: dict, metric: str) -> Measured:

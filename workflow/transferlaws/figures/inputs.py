@@ -9,7 +9,7 @@ import pandas as pd
 
 from transferlaws.errors import UserError
 from transferlaws.files import read_json, sha256
-from transferlaws.laws.table import read_measurements
+from transferlaws.measurements.table import read_measurements, usable
 
 PANEL = ["model", "task", "finetuning_size", "finetuning_unit"]
 SCRATCH = "scratch"
@@ -76,12 +76,10 @@ def require(table: pd.DataFrame, columns: Iterable[str], path: str | Path | None
         )
 
 
-def usable(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """Rows with a finite value in each of `columns`, diverged runs left out; `UserError` where none remain."""
+def valued(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The usable rows with a finite value in each of `columns`; `UserError` where none remain."""
     require(table, columns)
-    rows = table.dropna(subset=list(columns))
-    if "status" in rows:
-        rows = rows[rows["status"] != "diverged"]
+    rows = usable(table.dropna(subset=list(columns)))
     if rows.empty:
         path = table.attrs.get("path", "measurement table")
         raise UserError(f"{path}: no row of what is drawn has a value in {' and '.join(columns)}.")

@@ -12,6 +12,7 @@ from transferlaws.figures.gains import LEVEL, Gain, Means
 from transferlaws.figures.inputs import SCRATCH, Fit, panels, require
 from transferlaws.figures.settings import FigureSettings
 from transferlaws.format import percent
+from transferlaws.measurements.table import usable
 
 ROW = 0.2  # inches of one line of the gains
 
@@ -22,7 +23,7 @@ def summary(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> F
     Raises `UserError` where the table has no pretrained row, or none from scratch to compare it with.
     """
     require(table, ("cross_entropy",))
-    shown = table[table["status"] != "diverged"] if "status" in table else table
+    shown = usable(table)
     blocks = []
     for keys, rows in panels(shown):
         metric = settings.score if settings.score in rows and rows[settings.score].notna().any() else "cross_entropy"

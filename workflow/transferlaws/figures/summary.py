@@ -20,6 +20,7 @@ from transferlaws.files import atomic, read_json, sha256
 from transferlaws.format import count, percent, short_number
 from transferlaws.laws.shared_noise import with_sentences
 from transferlaws.laws.sureness import definitions
+from transferlaws.measurements.table import diverged
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,9 +103,9 @@ def remarks(table: pd.DataFrame, level: float) -> list[str]:
             f"Not every mixture goes as far as {short_number(ends.max())} pretraining tokens; these end earlier: "
             f"{', '.join(shorter)}. Their last rungs are compared with more pretraining than they had."
         )
-    diverged = int((table["status"] == "diverged").sum()) if "status" in table else 0
-    if diverged:
-        texts.append(f"{diverged} of {len(table)} runs diverged at every learning rate; they are left out of means and figures.")
+    lost = int(diverged(table).sum())
+    if lost:
+        texts.append(f"{lost} of {len(table)} runs diverged at every learning rate; they are left out of means and figures.")
     return texts
 
 

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from transferlaws.errors import UserError
 from transferlaws.figures import style
 from transferlaws.figures.curves import LABELS, NOTES, mixtures
-from transferlaws.figures.inputs import Fit, find, usable
+from transferlaws.figures.inputs import Fit, find, valued
 from transferlaws.figures.settings import FigureSettings
 from transferlaws.format import percent, short_number
 
@@ -30,7 +30,7 @@ def transfer_gap(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings)
         raise UserError(
             f"{path}: figure transfer-gap draws the law {LAW}, which was not fitted. Add `{LAW}: {{}}` to the study's laws."
         )
-    rows = usable(table[table["pretraining_tokens"] > 0], "cross_entropy")
+    rows = valued(table[table["pretraining_tokens"] > 0], "cross_entropy")
     surfaces = []
     for keys, part in rows.groupby(SURFACE, sort=False):
         if part["finetuning_size"].nunique() > 1 and part["pretraining_tokens"].nunique() > 1:

@@ -13,13 +13,15 @@ from transferlaws.laws.comparison import compare
 from transferlaws.laws.context import Context, context_of
 from transferlaws.laws.estimate import Fitted, Unfitted, fit_groups
 from transferlaws.laws.forecast import Candidate, standing
+from transferlaws.laws.groups import groups_of, metrics_of
 from transferlaws.laws.markdown import page
 from transferlaws.laws.measured import Quantity
 from transferlaws.laws.protocols import resolve
 from transferlaws.laws.registry import LAWS
 from transferlaws.laws.settings import AdviceSettings, FitSettings, parse
 from transferlaws.laws.shared_noise import with_sentences
-from transferlaws.laws.table import LOSSES, SCORES, groups_of, metrics_of, read_measurements
+from transferlaws.measurements.columns import LOSSES, SCORES
+from transferlaws.measurements.table import read_measurements, usable
 
 SCHEMA = 1
 
@@ -82,8 +84,7 @@ def _metric(table: pd.DataFrame, settings: AdviceSettings) -> tuple[str, list[st
     logarithm and a mean without the zeros would flatter.
     """
     task = table.task.iloc[0]
-    if "status" in table.columns:
-        table = table[table.status.astype(str) != "diverged"]
+    table = usable(table)
     present = [m for m in (*SCORES, "cross_entropy") if m in table.columns and table[m].notna().any()]
     zeros = {m: table.row[table[m] <= 0].tolist() for m in present}
     metric = settings.metric or next((m for m in present if not zeros[m]), next(iter(present), None))
@@ -166,16 +167,16 @@ def compare_laws(documents: dict) -> list[dict]:
             same.setdefault((fit["metric"], rows), []).append(entry | {"group": fit["group"]})
     found = []
     for (metric, _), entries in same.items():
-        usable = [e for e in entries if e["status"] != "too-few-points"]
-        if len(usable) < 2:
+        fitted = [e for e in entries if e["status"] != "too-few-points"]
+        if len(fitted) < 2:
             continue
-        best = min((e["aicc"] for e in usable if e["aicc"] is not None), default=None)
+        best = min((e["aicc"] for e in fitted if e["aicc"] is not None), default=None)
         laws = [
             {k: e[k] for k in ("law", "status", "are", "aicc")}
             | {"delta_aicc": None if best is None or e["aicc"] is None else e["aicc"] - best}
-            for e in sorted(usable, key=lambda e: (_last(e["are"]), _last(e["aicc"])))
+            for e in sorted(fitted, key=lambda e: (_last(e["are"]), _last(e["aicc"])))
         ]
-        found.append({"group": usable[0]["group"], "metric": metric, "laws": laws})
+        found.append({"group": fitted[0]["group"], "metric": metric, "laws": laws})
     return found
 
 

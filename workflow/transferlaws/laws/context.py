@@ -7,6 +7,7 @@ import pandas as pd
 
 from transferlaws.laws.measured import Cell, Quantity, cell_means
 from transferlaws.laws.settings import AdviceSettings
+from transferlaws.measurements.table import usable
 
 FURTHER = 4.0  # how far beyond the largest rung to look where no largest affordable D_p is given
 
@@ -61,7 +62,5 @@ def context_of(
     max_epochs: float | None = None,
 ) -> Context:
     """Means of one task and model."""
-    rows = table[(table.task == task) & (table.model == model) & (table[metric] > 0)]
-    if "status" in rows.columns:
-        rows = rows[rows.status.astype(str) != "diverged"]
+    rows = usable(table[(table.task == task) & (table.model == model) & (table[metric] > 0)])
     return Context(rows, cell_means(rows, metric=metric, seed=0), metric, direction, settings, max_epochs)

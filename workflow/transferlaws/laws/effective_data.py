@@ -14,11 +14,11 @@ import pandas as pd
 from transferlaws.laws.estimate import Fitted, PointCurve, Unfitted, fit_curve
 from transferlaws.laws.fit import PointFit, fit_point, huber, minimise_from_least_squares
 from transferlaws.laws.form import Array, Design
+from transferlaws.laws.groups import Group
 from transferlaws.laws.noise import NoiseEvidence, gather, indicators_of
 from transferlaws.laws.posynomial import CROSS_ENTROPY_POWER
 from transferlaws.laws.registry import Law
 from transferlaws.laws.settings import FitSettings
-from transferlaws.laws.table import Group
 from transferlaws.laws.uncertainty import Bootstrap, draw_noise
 from transferlaws.laws.verdict import isotonic, pure_error
 from transferlaws.progress import Progress

@@ -6,11 +6,11 @@ import numpy as np
 
 from transferlaws.laws.fit import PointFit, Solution, fit_point, minimise
 from transferlaws.laws.form import Array, Design, Form
+from transferlaws.laws.groups import Group
 from transferlaws.laws.noise import NoiseEvidence, basis_of
 from transferlaws.laws.protocols import chinchilla_starts
 from transferlaws.laws.registry import Law
 from transferlaws.laws.settings import FitSettings
-from transferlaws.laws.table import Group
 from transferlaws.laws.uncertainty import Bootstrap, Sample, bootstrap, evidence_of
 from transferlaws.laws.verdict import PureError, cells_of, pure_error
 from transferlaws.progress import Progress

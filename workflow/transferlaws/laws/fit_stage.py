@@ -6,12 +6,13 @@ import transferlaws
 from transferlaws.files import sha256, write_json
 from transferlaws.laws.effective_data import fit_effective_data
 from transferlaws.laws.estimate import fit_groups
+from transferlaws.laws.groups import groups_of, metrics_of
 from transferlaws.laws.protocols import resolve
 from transferlaws.laws.registry import LAWS
 from transferlaws.laws.report import report
 from transferlaws.laws.settings import FitSettings, parse
 from transferlaws.laws.shared_noise import with_sentences
-from transferlaws.laws.table import groups_of, metrics_of, read_measurements
+from transferlaws.measurements.table import read_measurements
 from transferlaws.progress import Progress
 
 SCHEMA = 1

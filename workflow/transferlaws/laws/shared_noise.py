@@ -13,7 +13,7 @@ import pandas as pd
 from transferlaws.errors import UserError
 from transferlaws.files import check_sums
 from transferlaws.laws.form import Array
-from transferlaws.laws.table import KEY
+from transferlaws.measurements.columns import KEY
 
 SENTENCE_KEY = tuple(name for name in KEY if name != "finetuning_unit")
 

@@ -1,26 +1,15 @@
-"""The measurement table: read and validated, then cut into the curves of a law. No row disappears without a reason."""
+"""The measurement table cut into the curves of a law. No row disappears without a reason."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from transferlaws.errors import UserError
-from transferlaws.files import check_sums
 from transferlaws.laws.registry import Law
 from transferlaws.laws.settings import FitSettings
-
-KEY = ("task", "model", "mixture", "finetuning_size", "finetuning_unit", "seed", "pretraining_tokens")
-NAMES = ("study", "task", "kind", "model", "mixture", "finetuning_unit", "test_sha256", "status")
-SCORES = {"bleu": "0-100", "chrf": "0-100", "comet": "0-1", "rouge": "0-1"}
-LOSSES = {
-    "cross_entropy": "nats/token",
-    "cross_entropy_per_character": "nats/character",
-    "dev_cross_entropy": "nats/token",
-    "upstream_cross_entropy": "nats/token",
-}
-NOT_NEGATIVE = ("pretraining_tokens", "pretraining_epochs", "finetuning_size", "parameters_non_embedding", "parameters_total")
+from transferlaws.measurements.columns import LOSSES, SCORES
+from transferlaws.measurements.table import diverged, numbers
 
 
 @dataclass(frozen=True)
@@ -38,73 +27,6 @@ class Group:
     points: pd.DataFrame
     extras: tuple[str, ...] = ()
     """Further columns of `points` that belong into a report."""
-
-
-def read_measurements(path: str | Path) -> pd.DataFrame:
-    """Read and validate a measurement table; adds the column `row`, the line in the file.
-
-    Raises `UserError` naming the row and column of a missing column, an empty or non-numeric key, a negative or infinite number,
-    and of rows that measure the same thing twice.
-    """
-    check_sums(Path(path).parent, Path(path).name)
-    try:
-        table = pd.read_csv(path)
-        # names are text as they stand: a mixture may be called NA or 1
-        names = pd.read_csv(path, usecols=lambda column: column in NAMES, dtype=str, keep_default_na=False)
-        table[names.columns] = names.where(names != "")
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file. Give a CSV table with the columns {', '.join(KEY)} and a metric.") from None
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise UserError(f"{path}: not a CSV table ({error}).") from None
-    missing = [column for column in KEY if column not in table.columns]
-    if missing:
-        raise UserError(f"{path}: missing column {', '.join(missing)}. Needed are {', '.join(KEY)} and at least one metric.")
-    if table.empty:
-        raise UserError(f"{path}: no rows below the header.")
-    table.insert(0, "row", np.arange(2, len(table) + 2))
-    for column in KEY:
-        empty = table[column].isna()
-        if empty.any():
-            raise UserError(f"{path}: row {table.row[empty].iloc[0]}: {column} is empty; every measurement needs one.")
-    numeric = [c for c in table.columns if c in NOT_NEGATIVE or c in SCORES or c in LOSSES or c.endswith("_noise")]
-    for column in numeric:
-        table[column] = _numbers(path, table, column)
-    repeated = table.duplicated(list(KEY), keep=False)
-    if repeated.any():
-        first = table[repeated].iloc[0]
-        same = table.row[(table[list(KEY)] == first[list(KEY)]).all(axis=1)].tolist()
-        raise UserError(
-            f"{path}: rows {', '.join(map(str, same))} measure the same thing twice "
-            f"({', '.join(f'{k}={first[k]}' for k in KEY)}). Keep one, or tell them apart by seed."
-        )
-    units = table.groupby("task").finetuning_unit.unique()
-    for task, found in units.items():
-        if len(found) > 1:
-            rows = [int(table.row[(table.task == task) & (table.finetuning_unit == u)].iloc[0]) for u in found]
-            raise UserError(
-                f"{path}: task {task} mixes finetuning_unit {' and '.join(map(str, found))} (rows {' and '.join(map(str, rows))}). "
-                "Sizes in different units cannot share a law: convert one."
-            )
-    return table
-
-
-def _numbers(path: str | Path, table: pd.DataFrame, column: str) -> pd.Series:
-    values = pd.to_numeric(table[column], errors="coerce")
-    wrong = values.isna() & table[column].notna()
-    if wrong.any():
-        raise UserError(f"{path}: row {table.row[wrong].iloc[0]}: {column} is {table[column][wrong].iloc[0]!r}, not a number.")
-    infinite = np.isinf(values)
-    if infinite.any():
-        raise UserError(
-            f"{path}: row {table.row[infinite].iloc[0]}: {column} is infinite. Leave it empty and set status to diverged."
-        )
-    if column in NOT_NEGATIVE or column.endswith("_noise"):
-        negative = values < 0
-        if negative.any():
-            raise UserError(
-                f"{path}: row {table.row[negative].iloc[0]}: {column} is {values[negative].iloc[0]:g}; it cannot be negative."
-            )
-    return values.astype(float)
 
 
 def metrics_of(table: pd.DataFrame, law: Law, chosen: list[str] | None) -> list[str]:
@@ -132,7 +54,7 @@ def groups_of(table: pd.DataFrame, *, law: Law, metric: str, settings: FitSettin
     for column in columns:
         if column not in table.columns:
             raise UserError(f"{law.form.name}: the table has no column {column}, an x of {law.form.equation}.")
-    table = table.assign(**{column: _numbers("measurements", table, column) for column in columns})
+    table = table.assign(**{column: numbers("measurements", table, column) for column in columns})
     _one_way_of_measuring(table, metric)
     scratch = table.pretraining_tokens == 0
     own = {"pretrained": ~scratch, "scratch": scratch, "all": pd.Series(True, index=table.index)}[law.rows]
@@ -188,8 +110,7 @@ def _points(rows: pd.DataFrame, metric: str, columns: tuple[str, ...], baseline:
         which = which & (points.role == "fit")
         points.loc[which, ["role", "reason"]] = ["excluded", reason]
 
-    if "status" in rows.columns:
-        exclude(rows.status.astype(str) == "diverged", "training diverged")
+    exclude(diverged(rows), "training diverged")
     exclude(points.value.isna(), f"{metric} is empty")
     exclude(points.value <= 0, f"{metric} is not positive: it has no logarithm")
     fit = points.role == "fit"
