@@ -9,13 +9,14 @@ from scipy.stats import t as student
 
 from transferlaws.laws.api import fit_law
 from transferlaws.laws.fit import fit_point, huber, minimise, minimise_from_least_squares
-from transferlaws.laws.noise import NoiseEvidence, gather
 from transferlaws.laws.posynomial import CROSS_ENTROPY_POWER, TRANSFER_GAP, nonnegative_least_squares
 from transferlaws.laws.registry import LAWS
 from transferlaws.laws.settings import FitSettings
 from transferlaws.laws.simulate import Noise, draw, evaluate
-from transferlaws.laws.uncertainty import draw_noise, interval
-from transferlaws.laws.verdict import cells_of, isotonic, lack_of_fit, monotone_p_value, pure_error
+from transferlaws.statistics.arrays import cells_of
+from transferlaws.statistics.intervals import interval
+from transferlaws.statistics.noise import NoiseEvidence, draw_noise, gather
+from transferlaws.statistics.tests import isotonic, lack_of_fit, monotone_p_value, pure_error
 
 RUNGS = np.geomspace(1e6, 1e9, 7)
 QUIET = Noise(0.003, 0.003)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transferlaws.laws.form import Array
+from transferlaws.statistics.arrays import Array
 
 
 @dataclass(frozen=True)

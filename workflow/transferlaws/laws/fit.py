@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from transferlaws.laws.form import Array, Design, Form
+from transferlaws.laws.form import Design, Form
+from transferlaws.statistics.arrays import Array
 
 POLISHED = 12  # grid points taken to the optimum
 RELATIVE = 1e-11  # promised reduction below this share of the objective: converged

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from transferlaws.statistics.arrays import Array
 
 
 @dataclass(frozen=True)

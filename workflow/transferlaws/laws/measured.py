@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from transferlaws.laws.form import Array
-from transferlaws.laws.noise import gather, indicators_of
-from transferlaws.laws.uncertainty import draw_noise, interval, probability_above
 from transferlaws.seeding import generator
+from transferlaws.statistics.arrays import Array, indicators_of
+from transferlaws.statistics.intervals import interval, probability_above
+from transferlaws.statistics.noise import draw_noise, gather
 
 DRAWS = 4000
 Cell = tuple[str, float, float]  # mixture, D_f, D_p

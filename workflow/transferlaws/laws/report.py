@@ -2,15 +2,19 @@
 
 import numpy as np
 
+from transferlaws.laws.bootstrap import profile
 from transferlaws.laws.estimate import Fitted, PointCurve, Unfitted, sample_of
 from transferlaws.laws.fit import huber
-from transferlaws.laws.form import Array, Form
+from transferlaws.laws.form import Form
 from transferlaws.laws.groups import Group
 from transferlaws.laws.registry import Law
 from transferlaws.laws.settings import FitSettings
-from transferlaws.laws.uncertainty import draw_noise, interval, profile
-from transferlaws.laws.verdict import Status, cells_of, identified, lack_of_fit, monotone_p_value, text_of
+from transferlaws.laws.verdict import Status, identified, text_of
 from transferlaws.seeding import generator
+from transferlaws.statistics.arrays import Array, cells_of
+from transferlaws.statistics.intervals import interval
+from transferlaws.statistics.noise import draw_noise
+from transferlaws.statistics.tests import lack_of_fit, monotone_p_value
 
 BAND_POINTS = 40
 

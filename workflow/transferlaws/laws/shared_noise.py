@@ -12,8 +12,8 @@ import pandas as pd
 
 from transferlaws.errors import UserError
 from transferlaws.files import check_sums
-from transferlaws.laws.form import Array
 from transferlaws.measurements.columns import KEY
+from transferlaws.statistics.arrays import Array
 
 SENTENCE_KEY = tuple(name for name in KEY if name != "finetuning_unit")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transferlaws.laws.form import Array
+from transferlaws.statistics.arrays import Array, basis_of, indicators_of
 
 
 @dataclass(frozen=True)
@@ -82,16 +82,13 @@ def gather(*, residuals: Array, jacobian: Array, runs: Array) -> NoiseEvidence:
     )
 
 
-def indicators_of(index: Array) -> Array:
-    """One column of zeros and ones for each distinct value of index (n,)."""
-    return (index[:, None] == np.unique(index)[None, :]).astype(float)
-
-
-def basis_of(columns: Array) -> Array:
-    """Orthonormal basis of the span of columns (n, p), of its numerical rank."""
-    norms = np.linalg.norm(columns, axis=0)
-    kept = columns[:, norms > 0] / norms[norms > 0]
-    if kept.shape[1] == 0:
-        return np.zeros((len(columns), 0))
-    u, s, _ = np.linalg.svd(kept, full_matrices=False)
-    return u[:, s > 1e-9 * s[0]]
+def draw_noise(*, runs: Array, test_noise: Array, evidence: NoiseEvidence, count: int, generator: np.random.Generator) -> Array:
+    """Noise of `count` data sets in log units, shape (count, n)."""
+    names, index = np.unique(runs, return_inverse=True)
+    run_deviation, residual_deviation, shrinkage = evidence.draw(generator, count)
+    residual = generator.standard_normal((count, len(runs)))
+    means = (residual @ indicators_of(index)) / np.bincount(index)
+    residual -= ((1 - shrinkage)[:, None] * means)[:, index]
+    effect = generator.standard_normal((count, len(names)))[:, index]
+    shared = generator.standard_normal((count, 1)) * test_noise
+    return run_deviation[:, None] * effect + residual_deviation[:, None] * residual + shared

@@ -1,21 +1,17 @@
-"""Intervals and bands: the fit repeated on data sets drawn with run, residual and test-set noise.
+"""The fit repeated on data sets drawn with run, residual and test-set noise, and profiles of the objective.
 
-Intervals are bias-corrected percentiles of the refitted quantity, which respect any change of parameters. Where a coefficient may
-be at its natural boundary (an asymptote or gap of 0), they also hold the interval of the simpler law at that boundary. Noise is
-drawn with the uncertainty of its own estimate (`noise.py`), so that two or three seeds give Student's wide tails and not a narrow
-normal. The test-set noise of a score is common to all points (they are measured on the same test set), hence invisible in
-residuals, and added.
+Noise is drawn with the uncertainty of its own estimate (`statistics/noise.py`). The test-set noise of a score is common to all
+points (they are measured on the same test set), hence invisible in residuals, and added.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
 from transferlaws.laws.fit import PointFit, minimise, minimise_from_least_squares
-from transferlaws.laws.form import Array, Design, Form
-from transferlaws.laws.noise import NoiseEvidence, gather, indicators_of
+from transferlaws.laws.form import Design, Form
+from transferlaws.statistics.arrays import Array
+from transferlaws.statistics.noise import NoiseEvidence, draw_noise, gather
 
 PROFILE_POINTS = 41
 
@@ -90,61 +86,6 @@ def bootstrap(
         form=form, design=design, log_values=log_values, start=start, delta=delta, weights=weights
     )
     return Bootstrap(solution.theta, log_values, weights, solution.objective)
-
-
-def draw_noise(*, runs: Array, test_noise: Array, evidence: NoiseEvidence, count: int, generator: np.random.Generator) -> Array:
-    """Noise of `count` data sets in log units, shape (count, n)."""
-    names, index = np.unique(runs, return_inverse=True)
-    run_deviation, residual_deviation, shrinkage = evidence.draw(generator, count)
-    residual = generator.standard_normal((count, len(runs)))
-    means = (residual @ indicators_of(index)) / np.bincount(index)
-    residual -= ((1 - shrinkage)[:, None] * means)[:, index]
-    effect = generator.standard_normal((count, len(names)))[:, index]
-    shared = generator.standard_normal((count, 1)) * test_noise
-    return run_deviation[:, None] * effect + residual_deviation[:, None] * residual + shared
-
-
-def interval(
-    draws: Array, level: float, estimate: Array | None = None, edges: NDArray[np.bool_] | None = None
-) -> tuple[Array, Array]:
-    """Central percentiles over axis 0 of draws (B, k), NaN without draws; infinite draws count as beyond any bound.
-
-    With the estimate (k,) the percentiles are bias-corrected (Efron 1981): shifted by how far the estimate is from the median of
-    its refits.
-
-    With `edges` (B, P), which refits ended at the natural boundary of which parameter (`Form.edges`), the interval is the union
-    with that of the law at each boundary the bootstrap cannot exclude. The bootstrap is not consistent at a boundary (Andrews
-    2000): where the truth is E = 0 and the estimate above it, a share p of the refits ends at 0, and the 5 % tail of all refits is
-    the tail of 5 % / p of these. These refits are the bootstrap of the law without E, whose estimate does not depend, to first
-    order, on how far above 0 that of E is. The union misses where 0 is wrongly excluded or the law without E misses, each half of
-    1 - level: it keeps the level at the boundary, and changes nothing where 0 is excluded.
-    """
-    if not len(draws):
-        return np.full(draws.shape[1:], np.nan), np.full(draws.shape[1:], np.nan)
-    ordered, last = np.sort(draws, axis=0), len(draws) - 1
-    shift = np.zeros(draws.shape[1])
-    if estimate is not None:
-        shift = _bias(draws, estimate)
-    reach = ndtri((1 + level) / 2)
-    low, high = (np.rint(last * ndtr(2 * shift + side)).astype(int) for side in (-reach, reach))
-    columns = np.arange(draws.shape[1])
-    low, high = ordered[low, columns], ordered[high, columns]
-    for edge in () if edges is None else edges.T:
-        if edge.mean() >= (1 - level) / 2:
-            nested = interval(draws[edge], level)
-            low, high = np.minimum(low, nested[0]), np.maximum(high, nested[1])
-    return low, high
-
-
-def probability_above(draws: Array, threshold: float, estimate: float) -> float:
-    """Probability above a threshold, of draws (B,), bias-corrected as `interval` is: at its low end (1 + level) / 2."""
-    return float(ndtr(2 * _bias(draws, estimate) - ndtri((draws <= threshold).mean())))
-
-
-def _bias(draws: Array, estimate: Array | float) -> Array:
-    """By how many standard normal deviations the estimate is above the median of its draws."""
-    below = (draws < estimate).mean(axis=0) + 0.5 * (draws == estimate).mean(axis=0)
-    return ndtri(np.clip(below, 0.02, 0.98))
 
 
 def profile(
