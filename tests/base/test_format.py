@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transferlaws.costs.plan_stage import _amount
+from transferlaws.costs.stage import _amount
 from transferlaws.format import amount, count, percent, short_number
 from transferlaws.progress import Progress
 

@@ -5,12 +5,12 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
-import simulated_study
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
 
+from support import simulated_study
 from transferlaws.cli import main
 from transferlaws.figures import style
 from transferlaws.figures.curves import mixtures

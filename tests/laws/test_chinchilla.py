@@ -10,9 +10,9 @@ from scipy.optimize import minimize
 
 from transferlaws.cli import main
 from transferlaws.laws.api import fit_law
-from transferlaws.laws.fit import fit_point, huber, minimise, promised_reduction
-from transferlaws.laws.posynomial import CHINCHILLA
+from transferlaws.laws.forms.posynomial import CHINCHILLA
 from transferlaws.laws.settings import FitSettings
+from transferlaws.laws.solver import fit_point, huber, minimise, promised_reduction
 
 GOLDEN = {"A": 477.83, "B": 2143.4, "E": 1.81722, "alpha": 0.34731, "beta": 0.36717}
 OBJECTIVE = 1.018274e-3
@@ -55,7 +55,19 @@ def test_the_published_protocol_through_the_stage(points, tmp_path):
     table.assign(finetuning_size=1, finetuning_unit="tokens").to_csv(tmp_path / "m.csv", index=False)
     settings = json.dumps({"protocol": "chinchilla", "bootstraps": 4000})
     assert (
-        main(["fit", str(tmp_path / "m.csv"), "--law", "chinchilla", "--settings", settings, "--output", str(tmp_path / "c.json")])
+        main(
+            [
+                "fit",
+                "--measurements",
+                str(tmp_path / "m.csv"),
+                "--law",
+                "chinchilla",
+                "--settings",
+                settings,
+                "--output",
+                str(tmp_path / "c.json"),
+            ]
+        )
         == 0
     )
     (fit,) = json.loads((tmp_path / "c.json").read_text())["fits"]

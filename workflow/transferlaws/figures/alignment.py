@@ -17,10 +17,11 @@ from transferlaws.figures.curves import (
     mixtures,
     panel_title,
 )
-from transferlaws.figures.gains import LEVEL, Gain, Means, Measured
-from transferlaws.figures.inputs import SCRATCH, Fit, panels, valued
+from transferlaws.figures.inputs import LEVEL, SCRATCH, Fit, panels, valued
 from transferlaws.figures.settings import FigureSettings
 from transferlaws.format import percent
+from transferlaws.measurements.means import Means, TableMeans
+from transferlaws.measurements.significance import Gain, gain_of
 
 
 def alignment(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> Figure:
@@ -39,7 +40,7 @@ def alignment(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) ->
     blocks = [(keys, rows) for keys, rows in panels(valued(table, settings.score, "cross_entropy")) if keys["task"] in tasks]
     figure = Figure(figsize=(settings.width, 0.8 + 0.9 * settings.panel_height * len(blocks)))
     places = figure.subplots(len(blocks), 3, squeeze=False)
-    series, key, models, means = mixtures(table), Key(), table["model"].nunique(), Means(table)
+    series, key, models, means = mixtures(table), Key(), table["model"].nunique(), TableMeans(table)
     for (score_axes, loss_axes, gain_axes), (keys, rows) in zip(places, blocks, strict=True):
         for axes, metric in ((score_axes, settings.score), (loss_axes, "cross_entropy")):
             values = draw_scratch(axes, rows, metric, key)
@@ -53,12 +54,12 @@ def alignment(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) ->
             axes.set_xlabel(LABELS["pretraining_tokens"])
             axes.set_ylabel(LABELS[metric].replace(" (", "\n("))  # the panel is not as high as the label is long
         style.heading(score_axes, panel_title(keys, models))
-        draw_gains(gain_axes, rows, series, means.of(keys, settings.score), table)
+        draw_gains(gain_axes, rows, series, means.of(task=keys["task"], model=keys["model"], metric=settings.score), table)
     style.legends(figure, mixture_handles(series), key.handles(joined="seed means joined"))
     return figure
 
 
-def draw_gains(axes: Axes, rows: pd.DataFrame, series: dict[str, style.Mark], means: Measured, table: pd.DataFrame) -> None:
+def draw_gains(axes: Axes, rows: pd.DataFrame, series: dict[str, style.Mark], means: Means, table: pd.DataFrame) -> None:
     """Gain over scratch at each mixture's last rung against its alignment score, with intervals; equal scores side by side."""
     axes.axhline(0, color=style.BASELINE, linewidth=1, zorder=0.6)
     size = float(rows["finetuning_size"].iloc[0])
@@ -68,7 +69,7 @@ def draw_gains(axes: Axes, rows: pd.DataFrame, series: dict[str, style.Mark], me
         )
     together: dict[float, list[tuple[style.Mark, Gain]]] = {}
     for mixture, mark in series.items():
-        found = means.gain(means.last(mixture, size), means.scratch(size))
+        found = gain_of(means.gain(means.last(mixture, size), means.scratch(size)), LEVEL)
         score = rows.loc[rows["mixture"] == mixture, "alignment"].dropna()
         if found and not score.empty:
             together.setdefault(round(float(score.iloc[0]), 2), []).append((mark, found))

@@ -8,10 +8,11 @@ from transferlaws.errors import UserError
 from transferlaws.figures import style
 from transferlaws.figures.curves import LABELS, Key, mixture_handles, mixtures, panel_title
 from transferlaws.figures.downstream import draw_panel
-from transferlaws.figures.gains import LEVEL, Gain, Means
-from transferlaws.figures.inputs import SCRATCH, Fit, panels, require
+from transferlaws.figures.inputs import LEVEL, SCRATCH, Fit, panels, require
 from transferlaws.figures.settings import FigureSettings
 from transferlaws.format import percent
+from transferlaws.measurements.means import TableMeans
+from transferlaws.measurements.significance import Gain, gain_of
 from transferlaws.measurements.table import usable
 
 ROW = 0.2  # inches of one line of the gains
@@ -30,12 +31,12 @@ def summary(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> F
         rows = rows.dropna(subset=[metric])
         if (rows["pretraining_tokens"] > 0).any():
             blocks.append((keys, rows, metric))
-    series, models, table_means = mixtures(table), table["model"].nunique(), Means(table)
+    series, models, table_means = mixtures(table), table["model"].nunique(), TableMeans(table)
     lines: dict[str, list[tuple[str, str, Gain]]] = {}
     for keys, _, metric in blocks:
-        means, size = table_means.of(keys, metric), float(keys["finetuning_size"])
+        means, size = table_means.of(task=keys["task"], model=keys["model"], metric=metric), float(keys["finetuning_size"])
         for mixture in series:
-            found = means.gain(means.last(mixture, size), means.scratch(size))
+            found = gain_of(means.gain(means.last(mixture, size), means.scratch(size)), LEVEL)
             if found:
                 lines.setdefault(metric, []).append((panel_title(keys, models), mixture, found))
     if not lines:

@@ -12,15 +12,14 @@ import pandas as pd
 from transferlaws import __version__
 from transferlaws.errors import UserError
 from transferlaws.figures import answers, overview, style
-from transferlaws.figures.gains import LEVEL
-from transferlaws.figures.inputs import PANEL, Fit, read_fits, read_table
+from transferlaws.figures.inputs import LEVEL, PANEL, Fit, read_fits, read_table
 from transferlaws.figures.page import render
 from transferlaws.figures.settings import FigureSettings
 from transferlaws.files import atomic, read_json, sha256
 from transferlaws.format import count, percent, short_number
-from transferlaws.laws.shared_noise import with_sentences
-from transferlaws.laws.sureness import definitions
+from transferlaws.measurements.significance import definitions
 from transferlaws.measurements.table import diverged
+from transferlaws.measurements.test_noise import with_sentences
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transferlaws.laws.fit import PointFit, minimise, minimise_from_least_squares
-from transferlaws.laws.form import Design, Form
+from transferlaws.laws.forms.form import Design, Form
+from transferlaws.laws.solver import PointFit, minimise, minimise_from_least_squares
 from transferlaws.statistics.arrays import Array
 from transferlaws.statistics.noise import NoiseEvidence, draw_noise, gather
 

@@ -13,12 +13,12 @@ import pandas as pd
 
 from transferlaws.laws.bootstrap import Bootstrap
 from transferlaws.laws.estimate import Fitted, PointCurve, Unfitted, fit_curve
-from transferlaws.laws.fit import PointFit, fit_point, huber, minimise_from_least_squares
-from transferlaws.laws.form import Design
+from transferlaws.laws.forms.form import Design
+from transferlaws.laws.forms.posynomial import CROSS_ENTROPY_POWER
 from transferlaws.laws.groups import Group
-from transferlaws.laws.posynomial import CROSS_ENTROPY_POWER
-from transferlaws.laws.registry import Law
+from transferlaws.laws.law import Law
 from transferlaws.laws.settings import FitSettings
+from transferlaws.laws.solver import PointFit, fit_point, huber, minimise_from_least_squares
 from transferlaws.progress import Progress
 from transferlaws.seeding import generator
 from transferlaws.statistics.arrays import Array, indicators_of

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from transferlaws.laws.bootstrap import Bootstrap, Sample, bootstrap, evidence_of
-from transferlaws.laws.fit import PointFit, Solution, fit_point, minimise
-from transferlaws.laws.form import Design, Form
+from transferlaws.laws.forms.form import Design, Form
 from transferlaws.laws.groups import Group
+from transferlaws.laws.law import Law
 from transferlaws.laws.protocols import chinchilla_starts
-from transferlaws.laws.registry import Law
 from transferlaws.laws.settings import FitSettings
+from transferlaws.laws.solver import PointFit, Solution, fit_point, minimise
 from transferlaws.progress import Progress
 from transferlaws.seeding import generator
 from transferlaws.statistics.arrays import Array, basis_of, cells_of

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from transferlaws.errors import UserError
-from transferlaws.laws.registry import Law
+from transferlaws.laws.law import Law
 from transferlaws.laws.settings import FitSettings
 from transferlaws.measurements.columns import LOSSES, SCORES
 from transferlaws.measurements.table import diverged, numbers

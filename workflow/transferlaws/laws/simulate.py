@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from transferlaws.laws.form import Form
+from transferlaws.laws.forms.form import Form
 from transferlaws.statistics.arrays import Array
 
 

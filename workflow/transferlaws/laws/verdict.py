@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from transferlaws.laws.form import Form
+from transferlaws.laws.forms.form import Form
 from transferlaws.statistics.arrays import Array
 
 
@@ -25,7 +25,7 @@ class Status(StrEnum):
     """Fewer different points than the law needs; nothing was fitted."""
 
 
-def mistrusted(status: str, held_out: dict | None) -> str:
+def why_not_forecast(status: str, held_out: dict | None) -> str:
     """Why a law with this status and `held_out` of its report forecasts nothing: what it did; empty if it may forecast.
 
     Parameters that are not identified are no reason: the band says how loosely they hold the prediction, the held-out rung how
@@ -44,6 +44,37 @@ def mistrusted(status: str, held_out: dict | None) -> str:
     if held_out["inside"] is not None and held_out["inside"] < 0.5:
         return f"has only {held_out['inside']:.0%} of the held-out points within its interval"
     return ""
+
+
+def may_forecast(status: str, held_out: dict | None) -> bool:
+    """Whether a law with this status and `held_out` of its report may say what was not measured."""
+    return not why_not_forecast(status, held_out)
+
+
+def may_split(status: str) -> bool:
+    """Whether a budget may be split by the law: its optimum was found, and no point contradicts it."""
+    return status not in (Status.REJECTED, Status.NOT_CONVERGED, Status.TOO_FEW_POINTS)
+
+
+def was_fitted(status: str) -> bool:
+    """Whether there were points enough to fit the law at all."""
+    return status != Status.TOO_FEW_POINTS
+
+
+def state(status: str, verdict: dict) -> str:
+    """How far a reader may trust the curve: 'holds', 'untested', 'not identified', or a status in words that has no curve."""
+    if status in (Status.REJECTED, Status.NOT_CONVERGED, Status.BOUND_HIT, Status.TOO_FEW_POINTS):
+        return status.replace("-", " ")
+    if verdict.get("law_holds") is False or verdict.get("monotone") is False:
+        return "rejected"
+    if status != Status.CONVERGED or not verdict.get("identified"):
+        return "not identified"
+    return "untested" if verdict.get("law_holds") is None else "holds"
+
+
+def may_draw(status: str, verdict: dict) -> bool:
+    """Whether the fit may be drawn as a curve."""
+    return state(status, verdict) in ("holds", "untested", "not identified")
 
 
 def identified(*, form: Form, low: Array, high: Array, ratio: float) -> Array:

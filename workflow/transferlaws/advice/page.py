@@ -1,8 +1,8 @@
 """The advice as a page."""
 
+from transferlaws.advice.comparison import best_of
 from transferlaws.format import interval, short_number, signed
-from transferlaws.laws.comparison import best_of
-from transferlaws.laws.sureness import definitions
+from transferlaws.measurements.significance import definitions
 
 
 def page(advice: dict) -> str:

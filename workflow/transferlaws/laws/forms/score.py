@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from transferlaws.laws.form import Design, Form, Parameter
+from transferlaws.laws.forms.form import Design, Form, Parameter
 from transferlaws.statistics.arrays import Array
 
 CURVATURE_MAXIMUM = 20.0

@@ -1,12 +1,13 @@
 """How sure it is that one of two is better: the one rule behind these words, wherever a reader meets them."""
 
 import math
+from dataclasses import dataclass
 from enum import StrEnum
 
-from transferlaws.laws.measured import Quantity
+from transferlaws.measurements.means import Quantity
 
 
-class Sureness(StrEnum):
+class Significance(StrEnum):
     """That a difference has the sign of its estimate, by its interval of level L."""
 
     SURELY = "surely"
@@ -20,9 +21,11 @@ class Sureness(StrEnum):
 
     def than(self, *, better: bool = True) -> str:
         """What one is of the other that it is measured to be better or worse than, as in 'A is ... B'."""
-        if self is Sureness.UNKNOWN:
+        if self is Significance.UNKNOWN:
             return f"{'ahead' if better else 'behind'} (noise unknown) of"
-        return "not to be told apart from" if self is Sureness.NOT_TOLD_APART else f"{self} {'better' if better else 'worse'} than"
+        if self is Significance.NOT_TOLD_APART:
+            return "not to be told apart from"
+        return f"{self} {'better' if better else 'worse'} than"
 
 
 def surely_from(level: float) -> float:
@@ -30,15 +33,15 @@ def surely_from(level: float) -> float:
     return (1 + level) / 2
 
 
-def sureness(difference: Quantity, level: float) -> Sureness:
+def significance(difference: Quantity, level: float) -> Significance:
     """The word for a difference that is shown with its interval of `level`."""
     ahead = difference if difference.estimate >= 0 else difference.times(-1)
     low, probability = ahead.json(level)["low"], ahead.probability_above(0.0)
     if probability is None:
-        return Sureness.UNKNOWN
+        return Significance.UNKNOWN
     if low > 0:
-        return Sureness.SURELY
-    return Sureness.PROBABLY if probability >= level else Sureness.NOT_TOLD_APART
+        return Significance.SURELY
+    return Significance.PROBABLY if probability >= level else Significance.NOT_TOLD_APART
 
 
 def lead_probability(difference: Quantity, level: float) -> float | None:
@@ -50,7 +53,30 @@ def lead_probability(difference: Quantity, level: float) -> float | None:
     probability, bound = ahead.probability_above(0.0), surely_from(level)
     if probability is None:
         return None
-    return max(probability, bound) if sureness(difference, level) is Sureness.SURELY else min(probability, math.nextafter(bound, 0))
+    if significance(difference, level) is Significance.SURELY:
+        return max(probability, bound)
+    return min(probability, math.nextafter(bound, 0))
+
+
+@dataclass(frozen=True)
+class Gain:
+    """An improvement in the metric's unit, with its interval; no ends and no probability where seeds are too few."""
+
+    estimate: float
+    low: float | None
+    high: float | None
+    probability: float | None
+    """That it is an improvement at all."""
+    significance: Significance
+    """That it has the sign of its estimate."""
+
+
+def gain_of(difference: Quantity | None, level: float) -> Gain | None:
+    """An improvement as it is shown with its interval of `level`; None where there is none to show."""
+    if difference is None:
+        return None
+    ends = difference.json(level)
+    return Gain(**ends, probability=difference.probability_above(0.0), significance=significance(difference, level))
 
 
 def definitions(level: float) -> str:

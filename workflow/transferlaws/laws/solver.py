@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from transferlaws.laws.form import Design, Form
+from transferlaws.laws.forms.form import Design, Form
 from transferlaws.statistics.arrays import Array
 
 POLISHED = 12  # grid points taken to the optimum

@@ -8,11 +8,11 @@ from scipy.optimize import minimize, nnls
 from scipy.stats import t as student
 
 from transferlaws.laws.api import fit_law
-from transferlaws.laws.fit import fit_point, huber, minimise, minimise_from_least_squares
-from transferlaws.laws.posynomial import CROSS_ENTROPY_POWER, TRANSFER_GAP, nonnegative_least_squares
+from transferlaws.laws.forms.posynomial import CROSS_ENTROPY_POWER, TRANSFER_GAP, nonnegative_least_squares
 from transferlaws.laws.registry import LAWS
 from transferlaws.laws.settings import FitSettings
 from transferlaws.laws.simulate import Noise, draw, evaluate
+from transferlaws.laws.solver import fit_point, huber, minimise, minimise_from_least_squares
 from transferlaws.statistics.arrays import cells_of
 from transferlaws.statistics.intervals import interval
 from transferlaws.statistics.noise import NoiseEvidence, draw_noise, gather

@@ -39,7 +39,7 @@ def run(tmp_path, frame, law="score-log", **settings):
     path = tmp_path / "measurements.csv"
     frame.to_csv(path, index=False)
     options = json.dumps({"bootstraps": 200, **settings})
-    status = main(["fit", str(path), "--law", law, "--settings", options, "--output", str(tmp_path / "law.json")])
+    status = main(["fit", "--measurements", str(path), "--law", law, "--settings", options, "--output", str(tmp_path / "law.json")])
     if status:
         return status, None
     document = json.loads((tmp_path / "law.json").read_text())

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from advising import RUNGS, advise, table
 
+from support.advising import RUNGS, advise, table
 from transferlaws.laws.simulate import EQUATIONS, Noise
 
 DISTRUST = [

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import yaml
 
-from tiny import REPOSITORY, checkout
+from support.tiny import REPOSITORY, checkout
 
 ANSWERS = ("measurements.csv", "laws/*.json")  # what every law, figure and piece of advice rests on, and the fits
 

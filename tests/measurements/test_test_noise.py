@@ -6,7 +6,7 @@ import pytest
 from sacrebleu.metrics import BLEU, CHRF
 
 from transferlaws.errors import UserError
-from transferlaws.laws.shared_noise import bleu_influence, chrf_influence, cross_entropy_influence, with_sentences
+from transferlaws.measurements.test_noise import bleu_influence, chrf_influence, cross_entropy_influence, with_sentences
 
 RANDOM = np.random.default_rng(0)
 WORDS = np.array([f"{a}{b}" for a in ("ka", "lo", "mi", "ne", "pu") for b in ("ra", "so", "ti", "vu")])

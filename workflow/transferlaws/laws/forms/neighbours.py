@@ -4,8 +4,8 @@ from itertools import product
 
 import numpy as np
 
-from transferlaws.laws.form import Design, Form, Parameter
-from transferlaws.laws.posynomial import EXPONENT_MAXIMUM, nonnegative_least_squares
+from transferlaws.laws.forms.form import Design, Form, Parameter
+from transferlaws.laws.forms.posynomial import EXPONENT_MAXIMUM, nonnegative_least_squares
 from transferlaws.statistics.arrays import Array
 
 REPETITION_MAXIMUM = 20.0

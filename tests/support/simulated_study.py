@@ -91,5 +91,5 @@ def write(folder, table, laws):
     for law in laws:
         fits.append(folder / f"{law}.json")
         settings = json.dumps({"bootstraps": 200})
-        assert main(["fit", str(path), "--law", law, "--settings", settings, "--output", str(fits[-1])]) == 0
+        assert main(["fit", "--measurements", str(path), "--law", law, "--settings", settings, "--output", str(fits[-1])]) == 0
     return path, fits

@@ -9,7 +9,7 @@ from itertools import combinations, product
 
 import numpy as np
 
-from transferlaws.laws.form import Design, Form, Parameter
+from transferlaws.laws.forms.form import Design, Form, Parameter
 from transferlaws.statistics.arrays import Array
 
 EXPONENT_MAXIMUM = 5.0

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transferlaws.format import probability
-from transferlaws.laws.measured import Quantity
-from transferlaws.laws.sureness import Sureness, definitions, lead_probability, surely_from, sureness
+from transferlaws.measurements.means import Quantity
+from transferlaws.measurements.significance import Significance, definitions, lead_probability, significance, surely_from
 
 LEVELS = st.sampled_from([0.6, 0.8, 0.9, 0.95])
 
@@ -22,25 +22,25 @@ def quantity(lead, skew, seed):
 @given(lead=st.floats(-4, 4), skew=st.floats(-0.4, 0.4), seed=st.integers(0, 50), level=LEVELS)
 def test_the_word_the_interval_and_the_probability_agree(lead, skew, seed, level):
     found = quantity(lead, skew, seed)
-    word, shown = sureness(found, level), found.json(level)
+    word, shown = significance(found, level), found.json(level)
     ahead = found.times(1 if lead >= 0 else -1).probability_above(0.0)
-    if word is Sureness.SURELY:
+    if word is Significance.SURELY:
         assert shown["low"] > 0 or shown["high"] < 0
         assert ahead >= (1 + level) / 2 - 0.002  # one draw in a thousand
     else:
         assert shown["low"] <= 0 <= shown["high"]
         assert ahead <= (1 + level) / 2 + 0.002
-        assert (word is Sureness.PROBABLY) == (ahead >= level)
+        assert (word is Significance.PROBABLY) == (ahead >= level)
 
 
 @settings(deadline=None)
 @given(lead=st.floats(0, 4), skew=st.floats(-0.4, 0.4), seed=st.integers(0, 50), level=LEVELS)
 def test_the_probability_that_is_printed_is_on_the_side_of_the_word(lead, skew, seed, level):
     found, sure = quantity(lead, skew, seed), surely_from(level)
-    text, word = probability(lead_probability(found, level), level, sure), sureness(found, level)
+    text, word = probability(lead_probability(found, level), level, sure), significance(found, level)
     shown = float(text.removeprefix("above ").removeprefix("below ").removesuffix("%")) / 100
-    assert (shown >= sure) == (word is Sureness.SURELY)
-    assert (sure > shown >= level) == (word is Sureness.PROBABLY)
+    assert (shown >= sure) == (word is Significance.SURELY)
+    assert (sure > shown >= level) == (word is Significance.PROBABLY)
 
 
 @pytest.mark.parametrize(
@@ -68,12 +68,12 @@ def test_a_probability_is_never_rounded_over_a_bound(share, bounds, text):
 @given(lead=st.floats(0.01, 4), skew=st.floats(-0.4, 0.4), seed=st.integers(0, 50), level=LEVELS)
 def test_turned_round_the_word_is_the_same(lead, skew, seed, level):
     found = quantity(lead, skew, seed)
-    assert sureness(found.times(-1), level) is sureness(found, level)
+    assert significance(found.times(-1), level) is significance(found, level)
 
 
 def test_without_draws_nothing_is_known_and_a_difference_of_nothing_is_not_told_apart():
-    assert sureness(Quantity(3.0, np.empty(0)), 0.9) is Sureness.UNKNOWN
-    assert sureness(Quantity(0.0, np.zeros(100)), 0.9) is Sureness.NOT_TOLD_APART
+    assert significance(Quantity(3.0, np.empty(0)), 0.9) is Significance.UNKNOWN
+    assert significance(Quantity(0.0, np.zeros(100)), 0.9) is Significance.NOT_TOLD_APART
 
 
 @pytest.mark.parametrize(("level", "sure"), [(0.9, "0.95"), (0.95, "0.975")])

@@ -34,7 +34,7 @@ def advise(folder, frame, laws=("score-log",), fit=None, options=(), change=None
     for law in laws:
         files.append(str(folder / f"{law}.json"))
         procedure = json.dumps({"bootstraps": 400, **(fit or {})})
-        assert main(["fit", str(path), "--law", law, "--settings", procedure, "--output", files[-1]]) == 0
+        assert main(["fit", "--measurements", str(path), "--law", law, "--settings", procedure, "--output", files[-1]]) == 0
         if change:
             document = json.loads((folder / f"{law}.json").read_text())
             document["fits"] = [fit | change for fit in document["fits"]]

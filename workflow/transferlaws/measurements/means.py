@@ -1,10 +1,12 @@
-"""What was measured, law or no law: mean scores with intervals, gains over no pretraining, mixtures compared."""
+"""What was measured, law or no law: means over seeds with their noise, and the gains of one over another."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from transferlaws.measurements.columns import LOSSES
+from transferlaws.measurements.table import usable
 from transferlaws.seeding import generator
 from transferlaws.statistics.arrays import Array, indicators_of
 from transferlaws.statistics.intervals import interval, probability_above
@@ -73,3 +75,55 @@ def cell_means(rows: pd.DataFrame, *, metric: str, seed: int) -> dict[Cell, Quan
     return {
         (cell[0], float(cell[1]), float(cell[2])): Quantity(float(np.exp(means[k])), draws[:, k]) for k, cell in enumerate(first)
     }
+
+
+@dataclass(frozen=True)
+class Means:
+    """Means of one metric of one task and model, for every (mixture, D_f, D_p)."""
+
+    rows: pd.DataFrame
+    """The usable rows that they are means of; values that are not positive have no logarithm and are left out."""
+    metric: str
+    cells: dict[Cell, Quantity]
+
+    @property
+    def direction(self) -> int:
+        """+1 where more of the metric is better, -1 for losses."""
+        return -1 if self.metric in LOSSES else 1
+
+    def rungs(self, mixture: str, size: float) -> list[float]:
+        """Measured D_p > 0, increasing."""
+        return sorted(tokens for m, f, tokens in self.cells if m == mixture and f == size and tokens > 0)
+
+    def last(self, mixture: str, size: float) -> Cell | None:
+        """The cell with the most pretraining tokens of a mixture."""
+        rungs = self.rungs(mixture, size)
+        return (mixture, size, rungs[-1]) if rungs else None
+
+    def scratch(self, size: float) -> Cell | None:
+        """The cell without pretraining."""
+        return next((cell for cell in self.cells if cell[1] == size and cell[2] == 0), None)
+
+    def better(self, one: Quantity, other: Quantity) -> Quantity:
+        """By how much the first is better: score up, loss down."""
+        return (one - other).times(self.direction)
+
+    def gain(self, cell: Cell | None, than: Cell | None) -> Quantity | None:
+        """Improvement of one cell over another; None where either was not measured."""
+        return None if cell is None or than is None else self.better(self.cells[cell], self.cells[than])
+
+
+class TableMeans:
+    """The means of a whole table, computed once for each (task, model, metric)."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self.table = usable(table)
+        self._known: dict[tuple[str, str, str], Means] = {}
+
+    def of(self, *, task: str, model: str, metric: str) -> Means:
+        """Means of a metric of one task and model; without cells where no row has a positive value."""
+        key = (task, model, metric)
+        if key not in self._known:
+            rows = self.table[(self.table.task == task) & (self.table.model == model) & (self.table[metric] > 0)]
+            self._known[key] = Means(rows, metric, cell_means(rows, metric=metric, seed=0) if len(rows) else {})
+        return self._known[key]

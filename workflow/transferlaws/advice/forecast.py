@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transferlaws.laws.context import Context
+from transferlaws.advice.context import Context
 from transferlaws.laws.estimate import Fitted, Unfitted
-from transferlaws.laws.measured import Quantity, added
-from transferlaws.laws.registry import Law
-from transferlaws.laws.verdict import mistrusted
+from transferlaws.laws.law import Law
+from transferlaws.laws.verdict import why_not_forecast
+from transferlaws.measurements.means import Quantity, added
 
 GRID = 200
 
@@ -57,24 +57,24 @@ class Standing:
 
     def gain(self, tokens: float) -> Quantity:
         """By how much the law is better at D_p = tokens than where the measurements end."""
-        return self.context.better(self.candidate.predict(tokens), self.candidate.predict(self.last))
+        return self.context.means.better(self.candidate.predict(tokens), self.candidate.predict(self.last))
 
     def score(self, tokens: float) -> dict:
         """The measured value and what the law changes it by up to D_p = tokens."""
         level = self.context.settings.confidence
-        return added(self.now.json(level), self.gain(tokens).times(self.context.direction).json(level))
+        return added(self.now.json(level), self.gain(tokens).times(self.context.means.direction).json(level))
 
     def first_gaining(self, least: float, *, end: float) -> float | None:
         """Smallest D_p up to `end` by which the law gains `least`."""
-        here, sign = self.candidate.predict(self.last).estimate, self.context.direction
+        here, sign = self.candidate.predict(self.last).estimate, self.context.means.direction
         return self.candidate.first(lambda values: sign * (values - here) >= least, start=self.last, end=end)
 
 
 def standing(candidate: Candidate, context: Context) -> Standing:
     """Measure the law at the last rung, and see whether it can be trusted beyond."""
     mixture, size = candidate.key["mixture"], float(candidate.key["finetuning_size"])
-    last = context.rungs(mixture, size)[-1]
-    now = context.means[mixture, size, last]
+    last = context.means.rungs(mixture, size)[-1]
+    now = context.means.cells[mixture, size, last]
     return Standing(candidate, context, last, now, _mistrust(candidate, context, last, now))
 
 
@@ -83,7 +83,7 @@ def _mistrust(candidate: Candidate, context: Context, last: float, now: Quantity
     name, report = candidate.law.form.name, candidate.report
     if isinstance(candidate.result, Unfitted):
         return report["verdict"]["text"].rstrip(".")
-    reason = mistrusted(report["status"], report["held_out"])
+    reason = why_not_forecast(report["status"], report["held_out"])
     if reason:
         return f"{name} {reason}"
     here = candidate.predict(last).estimate

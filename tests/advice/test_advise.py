@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from advising import RUNGS, advise, table
 
+from support.advising import RUNGS, advise, table
+from transferlaws.advice.budget import best_split
 from transferlaws.cli import main
-from transferlaws.laws.allocation import best_split
 from transferlaws.laws.simulate import EQUATIONS, Noise
 
 

@@ -4,11 +4,11 @@ import numpy as np
 
 from transferlaws.laws.bootstrap import profile
 from transferlaws.laws.estimate import Fitted, PointCurve, Unfitted, sample_of
-from transferlaws.laws.fit import huber
-from transferlaws.laws.form import Form
+from transferlaws.laws.forms.form import Form
 from transferlaws.laws.groups import Group
-from transferlaws.laws.registry import Law
+from transferlaws.laws.law import Law
 from transferlaws.laws.settings import FitSettings
+from transferlaws.laws.solver import huber
 from transferlaws.laws.verdict import Status, identified, text_of
 from transferlaws.seeding import generator
 from transferlaws.statistics.arrays import Array, cells_of

@@ -7,27 +7,33 @@ import math
 
 import pandas as pd
 
+from transferlaws.advice.context import Context
+from transferlaws.advice.forecast import Standing
 from transferlaws.format import interval, probability, short_number, signed
-from transferlaws.laws.context import Context
-from transferlaws.laws.forecast import Standing
-from transferlaws.laws.measured import added
-from transferlaws.laws.sureness import Sureness
+from transferlaws.measurements.means import added
+from transferlaws.measurements.significance import Significance
 
 
 def answer(mine: Standing, rivals: list[Standing], pairs: list[dict], context: Context) -> dict:
     """The answer for one (task, model, mixture, D_f), given those of the same D_f and how they compare (`compare`)."""
     candidate, level = mine.candidate, context.settings.confidence
-    mixture, scratch = candidate.key["mixture"], context.scratch(float(candidate.key["finetuning_size"]))
+    mixture, without = candidate.key["mixture"], context.means.scratch(float(candidate.key["finetuning_size"]))
+    scratch = context.means.cells[without] if without else None
     text_end = context.text_end(mixture)
     measured = {
         "largest_rung": mine.last,
         "text_end": text_end if math.isfinite(text_end) else None,
         "score": mine.now.json(level),
         "scratch": scratch.json(level) if scratch else None,
-        "gain": context.better(mine.now, scratch).json(level) if scratch else None,
+        "gain": context.means.better(mine.now, scratch).json(level) if scratch else None,
     }
     decision = _by_measurement(mine, pairs, context) if mine.mistrust else _by_law(mine, rivals, measured, context)
-    head = {**candidate.key, "alignment": _alignment(context.rows, mixture), "metric": context.metric, "measured": measured}
+    head = {
+        **candidate.key,
+        "alignment": _alignment(context.means.rows, mixture),
+        "metric": context.means.metric,
+        "measured": measured,
+    }
     head["law"] = {"status": candidate.report["status"], "text": candidate.report["verdict"]["text"], "mistrust": mine.mistrust}
     return head | decision | {"because": f"{_value_text(measured, context)} {decision['because']}"}
 
@@ -69,7 +75,7 @@ def _forecast(mine: Standing, rivals: list[Standing], measured: dict, context: C
     if rival:
         return _decision("other data", None, f"{said} {rival}", forecast)
     if settings.target_score is not None:
-        missing = context.direction * (settings.target_score - mine.now.estimate)
+        missing = context.means.direction * (settings.target_score - mine.now.estimate)
         aim = f"The target {settings.target_score:g} is"
         if missing <= 0:
             return _decision("stop", None, f"{said} {aim} already reached.", forecast)
@@ -103,7 +109,7 @@ def _better_rival(mine: Standing, rivals: list[Standing], context: Context, targ
         mixture = rival.candidate.key["mixture"]
         there = rival.last if rival.mistrust else min(target, context.text_end(mixture))
         growth = mine.gain(target).times(-1) if rival.mistrust else rival.gain(there) - mine.gain(target)
-        lead = added(context.better(rival.now, mine.now).json(level), growth.json(level))
+        lead = added(context.means.better(rival.now, mine.now).json(level), growth.json(level))
         if lead["low"] is not None and lead["low"] > 0:
             how = "was measured" if rival.mistrust else "is predicted"
             text = f"{mixture} {how} to be surely better than that, at D_p = {short_number(there)}: by {signed(lead)}."
@@ -118,16 +124,16 @@ def _by_measurement(mine: Standing, pairs: list[dict], context: Context) -> dict
     if mine.candidate.report["verdict"].get("monotone") is False:
         text = f"{said} The measured values turn back by more than noise, a sign of misalignment: more of it promises nothing."
         return _decision("other data", None, text, None)
-    ahead = next((p for p in pairs if p["other"] == mixture and p["sureness"] is Sureness.SURELY), None)
+    ahead = next((p for p in pairs if p["other"] == mixture and p["sureness"] is Significance.SURELY), None)
     if ahead:
         return _decision("other data", None, f"{said} Measured, {ahead['text']}", None)
-    if settings.target_score is not None and context.direction * (mine.now.estimate - settings.target_score) >= 0:
+    if settings.target_score is not None and context.means.direction * (mine.now.estimate - settings.target_score) >= 0:
         return _decision("stop", None, f"{said} The target {settings.target_score:g} is already reached.", None)
-    rungs = context.rungs(mixture, float(mine.candidate.key["finetuning_size"]))
+    rungs = context.means.rungs(mixture, float(mine.candidate.key["finetuning_size"]))
     if len(rungs) < 2:
         return _decision("undecided", None, f"{said} With one rung nothing is known of what more pretraining gains.", None)
     before, text_end = rungs[-2], context.text_end(mixture)
-    gain = context.better(mine.now, context.means[mixture, float(mine.candidate.key["finetuning_size"]), before])
+    gain = context.means.better(mine.now, context.means.cells[mixture, float(mine.candidate.key["finetuning_size"]), before])
     step = gain.json(settings.confidence)
     said += f" Measured, from D_p = {short_number(before)} to {short_number(mine.last)} it gained {signed(step)}"
     if step["low"] is None:
@@ -161,7 +167,7 @@ def _alignment(rows: pd.DataFrame, mixture: str) -> float | None:
 
 
 def _value_text(measured: dict, context: Context) -> str:
-    text = f"{context.metric} {interval(measured['score'])} at D_p = {short_number(measured['largest_rung'])}"
+    text = f"{context.means.metric} {interval(measured['score'])} at D_p = {short_number(measured['largest_rung'])}"
     if measured["gain"] is None:
         return f"{text}; no from-scratch baseline was measured."
     return f"{text}; {signed(measured['gain'])} over no pretraining ({measured['scratch']['estimate']:.3g})."

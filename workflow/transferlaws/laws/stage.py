@@ -4,15 +4,12 @@ import argparse
 
 import transferlaws
 from transferlaws.files import sha256, write_json
-from transferlaws.laws.effective_data import fit_effective_data
-from transferlaws.laws.estimate import fit_groups
-from transferlaws.laws.groups import groups_of, metrics_of
+from transferlaws.laws.document import report
 from transferlaws.laws.protocols import resolve
-from transferlaws.laws.registry import LAWS
-from transferlaws.laws.report import report
+from transferlaws.laws.registry import LAWS, fit_table
 from transferlaws.laws.settings import FitSettings, parse
-from transferlaws.laws.shared_noise import with_sentences
 from transferlaws.measurements.table import read_measurements
+from transferlaws.measurements.test_noise import with_sentences
 from transferlaws.progress import Progress
 
 SCHEMA = 1
@@ -20,7 +17,7 @@ SCHEMA = 1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `transferlaws fit`."""
-    parser.add_argument("measurements", help="measurements.csv, or any CSV with its documented columns")
+    parser.add_argument("--measurements", required=True, help="measurements.csv, or any CSV with its documented columns")
     parser.add_argument("--law", required=True, choices=sorted(LAWS), help="the law to fit")
     parser.add_argument("--settings", default="{}", help="JSON of the fit settings; see docs/laws.md")
     parser.add_argument("--sentences", help="sentences.parquet, for the test-set noise shared between points")
@@ -34,12 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
     table = read_measurements(arguments.measurements)
     if arguments.sentences:
         table = with_sentences(table, arguments.sentences)
-    groups = [
-        group
-        for metric in metrics_of(table, law, settings.metrics)
-        for group in groups_of(table, law=law, metric=metric, settings=settings)
-    ]
-    fitted = (fit_effective_data if law.form.name == "effective-data" else fit_groups)(groups, law=law, settings=settings)
+    fitted = fit_table(table, law=law, settings=settings)
     fits = []
     with Progress(f"{law.form.name}: profiles and bands", len(fitted), unit="curve") as progress:
         for result in fitted:
