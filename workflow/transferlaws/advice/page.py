@@ -41,6 +41,11 @@ def page(advice: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _cells(*texts: str) -> str:
+    """A row of a table; a name may hold anything, and must neither end its cell nor its row."""
+    return f"| {' | '.join(' '.join(text.split()).replace('|', chr(92) + '|') for text in texts)} |"
+
+
 def _curves(answers: list[dict]) -> list[tuple]:
     return list(dict.fromkeys((a["task"], a["model"], a["finetuning_size"], a["finetuning_unit"]) for a in answers))
 
@@ -54,7 +59,7 @@ def _row(answer: dict) -> str:
     if answer["continue_to"] is not None:
         what += f" to D_p = {short_number(answer['continue_to'])}"
     now = f"{interval(measured['score'])} at {short_number(measured['largest_rung'])}"
-    return f"| {answer['mixture']} | {alignment} | {now} | {gain} | {ahead} | **{what}** |"
+    return _cells(answer["mixture"], alignment, now, gain, ahead, f"**{what}**")
 
 
 def _laws(groups: list[dict]) -> list[str]:
@@ -65,9 +70,7 @@ def _laws(groups: list[dict]) -> list[str]:
         for law in group["laws"]:
             error = "" if law["are"] is None else f"{law['are']:.2%}"
             difference = "" if law["delta_aicc"] is None else f"{law['delta_aicc']:.1f}"
-            lines.append(
-                f"| {_name(group['group'])} | {group['metric']} | {law['law']} | {law['status']} | {error} | {difference} |"
-            )
+            lines.append(_cells(_name(group["group"]), group["metric"], law["law"], law["status"], error, difference))
     return lines
 
 

@@ -119,7 +119,7 @@ def _candidates(table: pd.DataFrame, documents: dict, name: str, metric: str) ->
         return [Candidate(law, result, report) for result, report in _fitted(table, documents[name], metric)]
     reason = f"{name} was not fitted to {metric}"
     groups = groups_of(table, law=law, metric=metric, settings=resolve(law, FitSettings()))
-    report = {"status": "too-few-points", "held_out": None, "verdict": {"text": f"{reason}."}}
+    report = {"status": None, "held_out": None, "verdict": {"text": f"{reason}."}}
     return [Candidate(law, Unfitted(group, reason), report) for group in groups]
 
 

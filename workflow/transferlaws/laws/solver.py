@@ -165,17 +165,6 @@ def minimise_from_least_squares(
     return minimise(form=form, design=design, log_values=log_values, start=least.theta, delta=delta, weights=weights)
 
 
-def promised_reduction(*, form: Form, design: Design, log_values: Array, theta: Array, delta: float) -> float:
-    """Convergence check of any claimed optimum: how much an undamped Newton step from theta (P,) promises to gain.
-
-    A share of the objective above about 1e-6 means that the optimiser stopped early.
-    """
-    log, jacobian = form.log_prediction(theta[None], design)
-    gradient, hessian, irls = _derivatives(log_values - log, jacobian, None, delta)
-    stuck = ((theta <= form.lower) & (gradient > 0)) | ((theta >= form.upper) & (gradient < 0))
-    return float(_step(gradient, hessian, irls, np.zeros(1), stuck)[1][0])
-
-
 def fit_point(*, form: Form, design: Design, log_values: Array, delta: float, starts: Array | None = None) -> PointFit:
     """Best fit of one data set: the form's dense start grid, its best points polished, their agreement counted.
 
