@@ -23,7 +23,8 @@ from transferlaws.corpora.items import ItemWriter, Pair, read_items
 from transferlaws.corpora.near_duplicates import NearDuplicates
 from transferlaws.corpora.normalise import key_of, normalise
 from transferlaws.corpora.prepare import Preparation, fill, runs
-from transferlaws.corpora.settings import BitextSettings, Cleaning
+from transferlaws.corpora.rules import Cleaning
+from transferlaws.corpora.settings import BitextSettings
 from transferlaws.corpora.stage import add_common_arguments, parse_settings, write_report
 from transferlaws.errors import UserError
 

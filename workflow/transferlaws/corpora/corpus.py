@@ -20,7 +20,8 @@ from transferlaws.corpora.items import Document, ItemWriter, Pair, read_items
 from transferlaws.corpora.near_duplicates import NearDuplicates
 from transferlaws.corpora.normalise import key_of, normalise
 from transferlaws.corpora.prepare import Preparation, fill, runs
-from transferlaws.corpora.settings import Cleaning, CorpusSettings
+from transferlaws.corpora.rules import Cleaning
+from transferlaws.corpora.settings import CorpusSettings
 from transferlaws.corpora.stage import add_common_arguments, parse_settings, write_report
 from transferlaws.errors import UserError
 from transferlaws.files import check_sha256, read_json
