@@ -109,20 +109,21 @@ def test_a_long_run_of_a_test_sentence_is_found_without_spaces(tmp_path: Path) -
     assert [d.text for d in documents] == texts[1:] and report["removed"] == {"contamination": 1}
 
 
-@pytest.mark.parametrize(
-    ("language", "source", "target"),
-    [
-        ("zh", "The committee will meet again next week to discuss the proposal on the reform of public libraries.", "委员会下周将再次开会讨论公共图书馆改革提案。"),
-        ("ja", "The committee will meet again next week to discuss the proposal on the reform of libraries.", "委員会は来週再び会合を開き、図書館改革案を議論する。"),
-        ("ko", "The committee will meet again next week to discuss the proposal on the reform of libraries.", "위원회는 다음 주 도서관 개혁안을 논의하기 위해 다시 모인다."),
-        ("hi", "I know", "मैं जानती हूँ"),
-        ("hi", "Yes, please", "जी हाँ"),
-        ("ml", "Tree", "മരം"),
-        ("km", "Hello", "សួស្តី"),
-        ("th", "Where is the station?", "สถานีอยู่ที่ไหน"),
-        ("am", "The committee will meet again next week.", "ኮሚቴው በሚቀጥለው ሳምንት እንደገና ይሰበሰባል።"),
-    ],
-)  # fmt: skip
+LONG = "The committee will meet again next week to discuss the proposal on the reform of public libraries."
+RIGHT = [
+    ("zh", LONG, "委员会下周将再次开会讨论公共图书馆改革提案。"),
+    ("ja", LONG, "委員会は来週再び会合を開き、図書館改革案を議論する。"),
+    ("ko", LONG, "위원회는 다음 주 공공 도서관 개혁안을 논의하기 위해 다시 모인다."),
+    ("am", "The committee will meet again next week.", "ኮሚቴው በሚቀጥለው ሳምንት እንደገና ይሰበሰባል።"),
+    ("hi", "I know", "मैं जानती हूँ"),
+    ("hi", "Yes, please", "जी हाँ"),
+    ("ml", "Tree", "മരം"),
+    ("km", "Hello", "សួស្តី"),
+    ("th", "Where is the station?", "สถานีอยู่ที่ไหน"),
+]
+
+
+@pytest.mark.parametrize(("language", "source", "target"), RIGHT)
 def test_right_pairs_of_any_script_stay(language: str, source: str, target: str) -> None:
     cleaner = Cleaner(BitextCleaning(), ["en", language])
     assert cleaner.clean(Pair("x", source, target)), cleaner.removed
@@ -159,10 +160,10 @@ def test_percentages_are_no_placeholders(source: str, target: str, differ: bool)
     assert placeholders_differ(source, target) is differ
 
 
-@pytest.mark.parametrize(
-    ("language", "checked"),
-    [("de", True), ("pt-BR", True), ("zh-Hant", True), ("sr-Latn", True), ("nb", True), ("hi-Latn", False), ("yi", False), ("code", False)],
-)  # fmt: skip
+CHECKED = {"de": True, "pt-BR": True, "zh-Hant": True, "sr-Latn": True, "nb": True, "hi-Latn": False, "yi": False, "code": False}
+
+
+@pytest.mark.parametrize(("language", "checked"), CHECKED.items())
 def test_languages_that_can_be_identified(language: str, checked: bool) -> None:
     assert is_checked(language) is checked
 

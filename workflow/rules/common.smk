@@ -40,6 +40,7 @@ wildcard_constraints:
 
 localrules:
     all,
+    check,
     plan,
     study,
 

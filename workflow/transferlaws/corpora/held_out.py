@@ -9,7 +9,7 @@ _COLLECTIONS = re.compile(
     r"(?<![a-z])wmt[-_ ]?news(?![a-z])"
     r"|(?<![a-z])news[-_ ]?(?:discuss)?[-_ ]?(?:test|dev|syscomb)[-_ ]?(?:19|20)\d\d"
     r"|(?<![a-z])news(?:discuss)?(?:test|dev|syscomb)(?![a-z])"
-    r"|(?<![a-z])flores(?:[-_ ]?(?:101|200|v\d|plus|dev)|\+|[-_ ]?\d*$|[-_ ]?\d*/|\.[a-z_-]+$)"
+    r"|(?<![a-z])flores(?:[-_ ]?(?:101|200|v\d|plus|dev)|\+)|(?:^|/)flores(?:$|/|\.[a-z_-]+$)"
     r"|(?<![a-z])ntrex(?![a-z])|(?<![a-z])tico[-_]?19|iwslt.*(?:tst|dev)\d{4}",
     re.IGNORECASE,
 )

@@ -37,7 +37,8 @@ def units(path: Path, languages: tuple[str, str], removed: Counter[str] | None =
                     removed["other_languages"] += 1
                     continue
                 left = [tag for tag in texts if tag not in chosen and any(nearest(language, [tag]) for language in languages)]
-                removed["other_variant"] += len(left)
+                if left:
+                    removed["other_variant"] += len(left)
                 found += 1
                 yield number, [texts[tag] for tag in chosen]
     except ElementTree.ParseError as error:
