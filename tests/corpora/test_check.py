@@ -7,7 +7,7 @@ import pytest
 import yaml
 from test_splits import build_bitext, build_corpus, numbered
 
-from tiny import config, write_data
+from support.tiny import config, write_data
 from transferlaws.cli import main
 from transferlaws.config import load_study, overlay
 from transferlaws.errors import UserError

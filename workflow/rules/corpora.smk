@@ -13,7 +13,7 @@ rule bitext:
         mem_mb=costs.mem_mb("bitext"),
         runtime=costs.runtime("bitext"),
     params:
-        code=fingerprint("transferlaws.corpora.bitext"),
+        code=code("bitext"),
         settings=lambda wildcards: layout.settings("bitexts", wildcards.bitext),
         others=lambda wildcards: layout.files_in_braces("bitexts", wildcards.bitext),
         cache=layout.cache_option,
@@ -39,7 +39,7 @@ rule corpus:
         mem_mb=costs.mem_mb("corpus"),
         runtime=costs.runtime("corpus"),
     params:
-        code=fingerprint("transferlaws.corpora.corpus"),
+        code=code("corpus"),
         settings=lambda wildcards: layout.settings("corpora", wildcards.corpus),
         others=lambda wildcards: layout.files_in_braces("corpora", wildcards.corpus),
         against=layout.against,
@@ -61,7 +61,7 @@ rule check:
     conda:
         "../../envs/transferlaws.yaml"
     params:
-        code=fingerprint("transferlaws.corpora.check"),
+        code=code("check"),
         needs=layout.needs(),
     shell:
         "python -m transferlaws check --needs {params.needs:q} --output {output:q} --log {log:q}"
