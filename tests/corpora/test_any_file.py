@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 from pydantic import TypeAdapter, ValidationError
-from reading import read_bitext, read_corpus
 from test_splits import build_bitext, build_corpus
 
+from support.reading import read_bitext, read_corpus
 from transferlaws.corpora.readers import catalogs, opening, tables, tmx
 from transferlaws.corpora.readers.encodings import likely_encoding
 from transferlaws.corpora.settings import BitextSettings, CorpusSettings

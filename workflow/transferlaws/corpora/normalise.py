@@ -35,7 +35,7 @@ def normalise(text: str) -> str:
     text = text.casefold()
     if text.isascii():
         return _NOT_LETTERS_ASCII.sub(" ", text).strip()
-    # a dotted capital I is an i with a dot too many, which parts words: the splits of text with Turkish names in it stay what they were
+    # a dotted capital I is an i with a dot too many; it parts words, so that splits with Turkish names stay what they were
     text = unicodedata.normalize("NFC", text.translate(_JOINERS).replace("i\u0307", "i "))
     return _NOT_LETTERS.sub(" ", _UNSPACED.sub(r" \1 ", text)).strip()
 
