@@ -292,6 +292,9 @@ def test_a_rule_that_takes_more_than_a_tenth_says_so(tmp_path: Path, caplog: pyt
     assert all(text in caplog.text for text in report["notices"])
     report, _ = build_corpus(tmp_path, ["one thing", "another"], [], language="en", valid=0)
     assert report["notices"] == []
+    words = ["".join(chr(97 + int(digit)) for digit in str(i)) for i in range(40)]
+    report, _ = build_corpus(tmp_path, [*words, "word " * 100_001], [], language="en", valid=0)
+    assert len(report["notices"]) == 1 and "raise corpora.c.cleaning.max_words (100000)" in report["notices"][0]
 
 
 def test_an_empty_split_is_refused_where_it_arises(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from transferlaws.corpora.language import is_checked, is_natural
 from transferlaws.corpora.rules import Cleaning
 from transferlaws.errors import UserError
 
+LONGEST = ("too_long", "too_large")  # few such items can be most of the text: said whatever their number
 ALOUD = 0.1  # share of a source's items that a rule may remove without a word
 
 logger = logging.getLogger("transferlaws")
@@ -67,12 +68,12 @@ def _remedy(reason: str, part: str, rules: Cleaning) -> str:
 
 
 def notices(part: str, languages: list[str], rules: Cleaning, kept: int, removed: dict[str, int]) -> list[str]:
-    """Sentences for the log and the report: each rule that removed more than a tenth, each language that is not checked."""
+    """Sentences for the log and the report: rules that removed more than a tenth or long items, languages that are not checked."""
     total = kept + sum(removed.values())
     said = [
         f"{part}: {reason} removed {number:,} of {total:,} items ({number / total:.0%}). {_remedy(reason, part, rules)}."
         for reason, number in families(removed).most_common()
-        if number > ALOUD * total
+        if number > ALOUD * total or (number and reason in LONGEST)
     ]
     unchecked = [language for language in dict.fromkeys(languages) if is_natural(language) and not is_checked(language)]
     if rules.language and unchecked:
