@@ -3,6 +3,7 @@ rule finetune:
         trajectories=layout.curve_trajectories,
         tokens=layout.task_tokens,
         vocabulary=f"{layout.vocabulary}/vocabulary.json",
+        checked=ancient(layout.checked),
     output:
         f"{layout.finetune}/curve.json",
     log:

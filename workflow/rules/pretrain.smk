@@ -2,6 +2,7 @@ rule pretrain:
     input:
         tokens=layout.mixture_tokens,
         vocabulary=f"{layout.vocabulary}/vocabulary.json",
+        checked=ancient(layout.checked),
     output:
         f"{layout.pretrain}/trajectory.json",
     log:

@@ -1,6 +1,8 @@
 rule vocabulary:
     input:
-        layout.vocabulary_inputs,
+        corpora=layout.vocabulary_corpora,
+        bitexts=layout.vocabulary_bitexts,
+        cover=layout.vocabulary_cover,
     output:
         f"{layout.vocabulary}/vocabulary.json",
     log:
@@ -14,11 +16,14 @@ rule vocabulary:
         runtime=60,
     params:
         code=code("vocabulary"),
-        settings=layout.settings("vocabulary"),
-        corpora=lambda wildcards, input: folders(input),
+        settings=layout.settings("vocabulary", leave_out=("corpora",)),
+        corpora=lambda wildcards, input: folders(input.corpora),
+        bitexts=lambda wildcards, input: folders(input.bitexts),
+        cover=lambda wildcards, input: folders(input.cover),
         folder=lambda wildcards, output: folders(output),
     shell:
-        "python -m transferlaws vocabulary --settings {params.settings:q} --corpora {params.corpora:q} --output {params.folder:q} --log {log:q}"
+        "python -m transferlaws vocabulary --settings {params.settings:q} --corpora {params.corpora:q} --bitexts {params.bitexts:q}"
+        " --cover {params.cover:q} --output {params.folder:q} --log {log:q}"
 
 
 rule corpus_tokens:

@@ -16,6 +16,7 @@ STAGES = {
     "plan": ("transferlaws.costs.stage", "a study's config -> what it costs: jobs, operations, hours, disk, text"),
     "bitext": ("transferlaws.corpora.bitext", "a source of sentence pairs -> cleaned, split pairs"),
     "corpus": ("transferlaws.corpora.corpus", "a source of text -> cleaned documents without dev and test items"),
+    "check": ("transferlaws.corpora.check", "reports of corpora and bitexts -> whether they hold what the tasks need"),
     "vocabulary": ("transferlaws.tokens.vocabulary_stage", "corpora -> the shared vocabulary"),
     "tokens": ("transferlaws.tokens.shards_stage", "documents or pairs -> memory-mapped token shards"),
     "pretrain": ("transferlaws.training.pretrain", "a mixture -> a checkpoint per rung"),

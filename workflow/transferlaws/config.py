@@ -24,6 +24,7 @@ from transferlaws.config_errors import describe, explain
 from transferlaws.corpora.settings import BitextSettings, CorpusSettings
 from transferlaws.errors import UserError
 from transferlaws.evaluation.settings import EvaluationSettings, ScoreSettings
+from transferlaws.evaluation.tokenizers import problems as scoring_problems
 from transferlaws.figures.settings import FigureName, FigureSettings
 from transferlaws.laws.settings import FINETUNING_SIZES, FitSettings, LawName
 from transferlaws.model.settings import ModelSettings
@@ -227,6 +228,7 @@ class Study(Section):
                     )
             else:
                 yield from known(f"tasks.{name}.corpus", task.corpus, self.corpora)
+        yield from self._data_problems()
         sizes = max(self.tasks, key=lambda name: len(self.tasks[name].sizes))
         most = len(self.tasks[sizes].sizes)
         for law, fit in self.laws.items():
@@ -243,6 +245,25 @@ class Study(Section):
             for position, crossing in enumerate(self.curves.leave_out):
                 if key[:-1] in crossing:
                     yield from known(f"curves.leave_out.{position}.{key[:-1]}", crossing[key[:-1]], names)
+
+    def _data_problems(self) -> Any:
+        """Names in the vocabulary, and splits without a share: what is trained there would have nothing to be measured on."""
+        for name in self.vocabulary.corpora or []:
+            if name not in self.bitexts and name not in self.corpora:
+                yield explain("vocabulary.corpora", name, [*self.corpora, *self.bitexts])
+        for name, task in self.tasks.items():
+            bitext = self.bitexts.get(task.bitext) if task.kind == "translation" else None
+            for split in ("dev", "test") if bitext else ():
+                if not getattr(bitext, split) and split not in bitext.prescribed:
+                    yield (
+                        f"bitexts.{task.bitext}.{split}: found 0, and task {name} needs a {split} set. Give a share, or "
+                        "a set of your own."
+                    )
+        measured = {corpus: f"mixtures.{mixture}" for mixture, weights in self.mixtures.items() for corpus in weights}
+        measured |= {task.corpus: f"tasks.{name}" for name, task in self.tasks.items() if task.kind == "lm"}
+        for name, where in measured.items():
+            if name in self.corpora and not self.corpora[name].valid:
+                yield f"corpora.{name}.valid: found 0, and {where} is measured on it. Give a share, as valid: 0.01."
 
 
 COMPARED = ("mixtures", "models", "tasks", "laws", "figures")  # what a study is about
@@ -281,6 +302,12 @@ def load_study(config: dict) -> Study:
         UserError: every mistake on a line of its own: key, value, what is allowed, nearest valid spelling.
     """
     try:
-        return Study.model_validate(config)
+        study = Study.model_validate(config)
     except ValidationError as error:
-        raise UserError("the config is not valid:\n" + "\n".join(f"  - {line}" for line in describe(error, Study))) from None
+        lines = describe(error, Study)
+    else:
+        tasks = {name: task for name, task in study.tasks.items() if task.kind == "translation"}
+        lines = [*scoring_problems(study.scoring, {name: study.bitexts[task.bitext].languages[1] for name, task in tasks.items()})]
+        if not lines:
+            return study
+    raise UserError("the config is not valid:\n" + "\n".join(f"  - {line}" for line in lines)) from None

@@ -5,11 +5,15 @@ import re
 import shlex
 from glob import glob
 from itertools import product
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from transferlaws.config import SCRATCH, Study, load_study
+from transferlaws.corpora.languages import primary
+from transferlaws.corpora.readers.paths import matches
 from transferlaws.files import canonical_json
+
+_BRACES = re.compile(r"[{}]")
 
 
 class Trajectory(NamedTuple):
@@ -43,6 +47,7 @@ class Layout:
         self.bitext = f"{root}/bitexts/{{bitext}}"
         self.corpus = f"{root}/corpora/{{corpus}}"
         self.vocabulary = f"{root}/vocabulary"
+        self.checked = f"{root}/data.json"
         self.corpus_tokens = f"{root}/tokens/corpora/{{corpus}}"
         self.bitext_tokens = f"{root}/tokens/bitexts/{{bitext}}"
         self.pretrain = f"{root}/pretrain/{{model}}/{{mixture}}/seed_{{seed}}"
@@ -119,13 +124,40 @@ class Layout:
 
     def local_inputs(self, kind: str, name: str) -> list[str]:
         """The user's own files that a corpus or bitext reads; a pattern without a match stays, and Snakemake misses it."""
+        return [path for path in self._local_files(kind, name) if not _BRACES.search(path)]
+
+    def files_in_braces(self, kind: str, name: str) -> list[list]:
+        """Own files whose names Snakemake would take for wildcards: path, size and time, so that a change is seen all the same."""
+        found = [Path(path) for path in self._local_files(kind, name) if _BRACES.search(path)]
+        return [[str(path), *((path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else ())] for path in found]
+
+    def _local_files(self, kind: str, name: str) -> list[str]:
         settings = getattr(self.study, kind)[name]
         patterns = [path for field in type(settings).model_fields if field.endswith("paths") for path in getattr(settings, field)]
-        return [path for pattern in patterns for path in sorted(glob(pattern, recursive=True)) or [pattern]]
+        return [path for pattern in patterns for path in matches(pattern) or sorted(glob(pattern, recursive=True)) or [pattern]]
 
-    def vocabulary_inputs(self, wildcards: object) -> list[str]:
-        """The corpora in use: the vocabulary is trained on a sample of each."""
-        return [self.corpus.format(corpus=name) + "/report.json" for name in self.corpora]
+    def vocabulary_corpora(self, wildcards: object) -> list[str]:
+        """The corpora that the vocabulary is trained on: those that `vocabulary.corpora` names, or all in use."""
+        named = self.study.vocabulary.corpora
+        return self._reports(self.corpora if named is None else [name for name in named if name in self.study.corpora], self.corpus)
+
+    def vocabulary_bitexts(self, wildcards: object) -> list[str]:
+        """The bitexts that `vocabulary.corpora` names."""
+        named = self.study.vocabulary.corpora or []
+        return self._reports([name for name in named if name not in self.study.corpora], self.bitext)
+
+    def vocabulary_cover(self, wildcards: object) -> list[str]:
+        """Bitexts of tasks in languages that no corpus of the vocabulary has; none where `vocabulary.corpora` names what counts."""
+        if self.study.vocabulary.corpora is not None:
+            return []
+        known = {primary(self.study.corpora[name].language) for name in self.corpora}
+        return self._reports(
+            [name for name in self.bitexts if {primary(code) for code in self.study.bitexts[name].languages} - known], self.bitext
+        )
+
+    @staticmethod
+    def _reports(names: list[str], pattern: str) -> list[str]:
+        return [re.sub(r"\{\w+\}", lambda _, name=name: name, pattern) + "/report.json" for name in names]
 
     def mixture_tokens(self, wildcards: object) -> list[str]:
         """The token indices of the corpora that a trajectory reads."""
@@ -151,6 +183,22 @@ class Layout:
         """The reports of every corpus and bitext in use."""
         corpora = [self.corpus.format(corpus=name) for name in self.corpora]
         return [f"{folder}/report.json" for folder in [*corpora, *(self.bitext.format(bitext=name) for name in self.bitexts)]]
+
+    def needs(self) -> str:
+        """JSON for `check`: the folders of data in use -> what tasks and pretraining take of them."""
+        needs: dict[str, dict] = {self.corpus.format(corpus=name): {} for name in self.corpora}
+        needs |= {self.bitext.format(bitext=name): {} for name in self.bitexts}
+        for run in self.trajectories:
+            for name in self.study.mixtures[run.mixture]:
+                needs[self.corpus.format(corpus=name)]["valid"] = 1
+        for curve in self.curves:
+            task = self.study.tasks[curve.task]
+            if task.kind == "translation":
+                folder = self.bitext.format(bitext=task.bitext)
+                needs[folder] |= {"dev": 1, "test": 1, "train": max(task.sizes)}
+            else:
+                needs[self.corpus.format(corpus=task.corpus)]["valid"] = 2  # dev and test
+        return canonical_json(needs)
 
     def each_curve(self, pattern: str) -> list[str]:
         """`pattern` filled in for every curve."""

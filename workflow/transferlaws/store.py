@@ -14,6 +14,7 @@ from collections.abc import Callable
 from glob import glob
 from pathlib import Path
 
+from transferlaws.corpora.readers.paths import matches
 from transferlaws.errors import ChecksumError
 from transferlaws.files import SUMS, canonical_json, check_sums, exclusive, sha256, write_sums
 from transferlaws.fingerprint import fingerprint
@@ -66,7 +67,7 @@ def _names_files(setting: str) -> bool:
 def _own_files(setting: object) -> object:
     """A user's path, pattern or folder, or a list of them, with the content of each file."""
     patterns = setting if isinstance(setting, list) else [setting] if isinstance(setting, str) else []
-    found = [Path(path) for pattern in patterns for path in sorted(glob(pattern, recursive=True))]
+    found = [Path(path) for pattern in patterns for path in matches(pattern) or sorted(glob(pattern, recursive=True))]
     files = [file for path in found for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
     return [setting, {str(file): sha256(file) for file in files}]
 

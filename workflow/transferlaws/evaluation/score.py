@@ -93,7 +93,7 @@ class Task:
                 f"task {self.name}: {count} predictions, but {self.folder} has {len(self.references)} test pairs. Evaluate again."
             )
         if count not in self._scorers:
-            self._scorers[count] = Scorer(self.references[:count], self.settings)
+            self._scorers[count] = Scorer(self.references[:count], self.settings, self.target)
         return self._scorers[count]
 
     def alignment(self, languages: dict[str, float]) -> float | None:

@@ -27,8 +27,10 @@ class ScoreSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    tokenize: Literal["13a", "intl", "char", "zh", "ja-mecab", "flores200"] = Field(
-        "13a", description="sacrebleu's tokenizer of BLEU."
+    tokenize: Literal["auto", "13a", "intl", "none", "char", "zh", "ja-mecab", "ko-mecab", "flores101", "flores200"] = Field(
+        "auto",
+        description="sacrebleu's tokenizer of BLEU. auto: by the target language: zh for Chinese; char for Japanese, Korean, Thai, "
+        "Lao, Khmer, Burmese and others written without spaces; 13a else.",
     )
     chrf_word_order: int = Field(0, ge=0, le=2, description="0: chrF; 2: chrF++.")
     bootstrap: int = Field(1000, ge=2, description="Resamples of the test set for the noise of a score.")

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import zstandard
 
+from transferlaws.corpora.readers.encodings import Invalid, text_stream
 from transferlaws.errors import UserError
 
 LONGEST_LINE = 16 << 20  # bytes
@@ -48,7 +49,7 @@ class _Zstd(io.RawIOBase):
                     raise EOFError("the last zstd frame is incomplete")
                 return 0
             if self._frame is None or self._frame.eof:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
+                self._frame = zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
             self._ready = self._frame.decompress(data)
         count = min(len(buffer), len(self._ready))
         buffer[:count], self._ready = self._ready[:count], self._ready[count:]
@@ -122,33 +123,36 @@ def open_wheel(path: Path) -> Iterator[zipfile.ZipFile]:
 def raw_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
     """(number from 1, bytes without line end) of each line; `UserError` for a file without lines and for a line above 16 MiB."""
     number = 0
-    with open_bytes(path) as stream:
+    with open_bytes(path) as file:
+        stream = text_stream(file, Path(path))
         while line := stream.readline(LONGEST_LINE + 1):
             number += 1
             if len(line) > LONGEST_LINE:
                 raise UserError(
                     f"{path}, line {number}: longer than {LONGEST_LINE:,} bytes. Is it text, one item a line? Split it into lines."
                 )
-            if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")
             yield number, line.rstrip(b"\r\n")
     if not number:
         raise UserError(f"{path}: empty.")
 
 
 def lines(path: str | Path, removed: Counter[str]) -> Iterator[tuple[int, str]]:
-    """The lines as text; one that is not UTF-8 is counted in `removed` and left out."""
+    """The lines as text; one that is not UTF-8 is counted in `removed` and left out. `UserError` where more than damage is not."""
+    invalid = Invalid(Path(path))
     for number, line in raw_lines(path):
+        invalid.all = number
         try:
             yield number, line.decode()
         except UnicodeDecodeError:
             removed["invalid_utf8"] += 1
+            invalid.add(line, number)
+    invalid.check()
 
 
-def read_limited(path: str | Path, most: int = FREE_EXPANSION) -> bytes:
-    """The whole content of a file that must be read at once; `UserError` above `most` bytes."""
+def read_limited(path: str | Path, most: int = FREE_EXPANSION, text: bool = False) -> bytes:
+    """The whole content of a file that must be read at once, `text` as UTF-8; `UserError` above `most` bytes."""
     with open_bytes(path) as stream:
-        content = stream.read(most + 1)
+        content = (text_stream(stream, Path(path)) if text else stream).read(most + 1)
     if len(content) > most:
         raise UserError(f"{path}: larger than {most:,} bytes, the most that can be read whole. Split it.")
     return content
