@@ -89,7 +89,7 @@ class Sentences:
 
 
 def mixtures(folder, random, sentences, *, kind="normal", names=("a", "b"), lead=0.0, seeds=3, rungs=3):
-    """Measurements of mixtures that are equal on an infinite test set, but for a `lead` in log loss of the first; three files' worth.
+    """Measurements of mixtures that are equal on an infinite test set, but for a `lead` in log loss of the first.
 
     Returns the table with a column `row`, after writing measurements.csv and sentences.parquet to the folder. Every sentence has
     losses, and counts of BLEU matches drawn from the quality of its model.
@@ -108,12 +108,17 @@ def mixtures(folder, random, sentences, *, kind="normal", names=("a", "b"), lead
                 factor = base + suits + own - 0.5 * (sentences.base**2 + sentences.mixture**2 + sentences.seed**2)
                 nll = length * level * np.exp(factor)
                 matches = _matches(random, length, np.exp(-0.35 * level * np.exp(factor)))
-                key = {"task": "t", "model": "m", "mixture": name, "finetuning_size": 1000, "seed": seed, "pretraining_tokens": tokens}
+                key = {
+                    "task": "t",
+                    "model": "m",
+                    "mixture": name,
+                    "finetuning_size": 1000.0,
+                    "seed": seed,
+                    "pretraining_tokens": tokens,
+                }
                 rows.append(key | {"cross_entropy": nll.sum() / length.sum(), "bleu": _bleu(matches), "status": "ok"})
-                counts = {"bleu_statistics": list(matches)}
-                parts.append(
-                    pd.DataFrame({**key, "index": range(len(nll)), "nll": nll, "tokens": length, "characters": 4 * length, **counts})
-                )
+                losses = {"index": range(len(nll)), "nll": nll, "tokens": length, "characters": 4 * length}
+                parts.append(pd.DataFrame({**key, **losses, "bleu_statistics": list(matches)}))
     table = pd.DataFrame(rows).assign(finetuning_unit="pairs")
     table.to_csv(Path(folder) / "measurements.csv", index=False)
     pd.concat(parts).to_parquet(Path(folder) / "sentences.parquet")

@@ -71,6 +71,10 @@ def _laws(groups: list[dict]) -> list[str]:
             error = "" if law["are"] is None else f"{law['are']:.2%}"
             difference = "" if law["delta_aicc"] is None else f"{law['delta_aicc']:.1f}"
             lines.append(_cells(_name(group["group"]), group["metric"], law["law"], law["status"], error, difference))
+    for group in groups:
+        if group["not_told_apart"]:
+            laws = " and ".join(group["not_told_apart"])
+            lines += ["", f"{_name(group['group'])}, {group['metric']}: the points cannot tell {laws} apart."]
     return lines
 
 

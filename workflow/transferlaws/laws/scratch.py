@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from transferlaws.laws.form import Array
-from transferlaws.laws.noise import indicators_of
-from transferlaws.laws.verdict import isotonic
+from transferlaws.statistics.arrays import Array, indicators_of
+from transferlaws.statistics.tests import isotonic
 
 SATURATION = 0.99  # D(N) reaches 99 % of infinite-data performance: L(inf) = 0.99 L(D(N)), footnote 7 of Hernandez et al.
 FLAT = 3.0  # a curve ends flat if it comes within 1 % of its lowest loss at a third of its largest D
@@ -88,4 +87,3 @@ class ScratchCurve:
         means, counts = self.means(log_losses[None])[0], np.bincount(self.index)
         shift = np.abs(self.curves(log_losses[None]).values[0] - means)
         return self.sizes[shift > 2 * deviation / np.sqrt(counts)].tolist()
-

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import log_ndtr
 
-from transferlaws.laws.form import Array, Design
-from transferlaws.laws.noise import NoiseEvidence, basis_of, indicators_of
+from transferlaws.laws.forms.form import Design
 from transferlaws.laws.scratch import Curves, ScratchCurve
-from transferlaws.laws.uncertainty import draw_noise
+from transferlaws.statistics.arrays import Array, basis_of, indicators_of
+from transferlaws.statistics.noise import NoiseEvidence, draw_noise
 
 HUBER = 2.5  # residuals beyond this many standard deviations count linearly
 ITERATIONS = 100
@@ -140,7 +140,9 @@ def refit(
     count: int,
     generator: np.random.Generator,
 ) -> Refits:
-    """Draw and fit `count` data sets; log_losses, runs, test_noise (all rows,); replicates (all rows, q): columns of cells and runs.
+    """Draw and fit `count` data sets.
+
+    log_losses, runs and test_noise have shape (all rows,); replicates (all rows, q) holds the indicators of cells and runs.
 
     The from-scratch points scatter around their isotonic means and the fine-tuned ones around their prediction, not around
     themselves: noise upon noise would bend the curves twice.

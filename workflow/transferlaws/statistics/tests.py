@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import chi2
 from scipy.stats import f as f_distribution
 
 from transferlaws.statistics.arrays import Array, basis_of, cells_of, indicators_of
@@ -28,6 +29,17 @@ def pure_error(*, log_values: Array, cells: Array, runs: Array) -> PureError:
     left = log_values - basis @ (basis.T @ log_values)
     freedom = len(log_values) - basis.shape[1]
     return PureError(float(left @ left) if freedom else 0.0, freedom)
+
+
+def equal_variances(squares: list[float], freedom: list[int]) -> float:
+    """P-value of Bartlett's test that sums of squares with these degrees of freedom are of one variance."""
+    squares, freedom = np.array(squares), np.array(freedom, dtype=float)
+    if (squares <= 0).any():
+        return 1.0 if (squares <= 0).all() else 0.0
+    total = freedom.sum()
+    statistic = total * np.log(squares.sum() / total) - (freedom * np.log(squares / freedom)).sum()
+    correction = 1 + ((1 / freedom).sum() - 1 / total) / (3 * (len(freedom) - 1))
+    return float(chi2.sf(statistic / correction, len(freedom) - 1))
 
 
 def lack_of_fit(*, residuals: Array, jacobian: Array, cells: Array, runs: Array, error: PureError) -> float | None:
