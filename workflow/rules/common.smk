@@ -71,7 +71,7 @@ rule plan:
         table=f"{layout.root}/plan.csv",
         text=f"{layout.root}/plan.txt",
     log:
-        f"{layout.logs}/layout.log",
+        f"{layout.logs}/plan.log",
     conda:
         "../../envs/transferlaws.yaml"
     params:
