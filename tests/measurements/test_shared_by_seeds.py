@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from support.studies import Sentences, mixtures
 
+from support.studies import Sentences, mixtures
 from transferlaws.measurements.means import Quantity, TableMeans
 from transferlaws.measurements.significance import Significance, seeds_to_decide, significance, simultaneous
 from transferlaws.measurements.test_noise import with_sentences

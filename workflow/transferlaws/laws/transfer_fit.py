@@ -19,6 +19,7 @@ from transferlaws.statistics.noise import NoiseEvidence, draw_noise
 
 HUBER = 2.5  # residuals beyond this many standard deviations count linearly
 ITERATIONS = 100
+EXACT = 1e-4  # as far as a curve is known between its points, however little a loss is noisy
 LARGEST = 60.0  # bound of |ln D_T|: nothing overflows
 
 
@@ -58,10 +59,18 @@ class Fits:
     predicted: Array  # (B, n) ln L
     converged: Array  # (B,)
 
+    def at(self, k: int) -> "Fits":
+        """One of them."""
+        return Fits(*(part[k : k + 1] for part in (self.theta, self.objective, self.predicted, self.converged)))
+
 
 def fit(tuned: Tuned, design: Design, *, log_losses: Array, start: Array, deviation: Array) -> Fits:
     """Least censored Huber loss; log_losses (B, all rows), start (B, 3), deviation (B,) standard deviation of one ln L."""
     curves = tuned.curves(log_losses)
+    # the error of its curve adds to that of a loss
+    deviation = np.maximum(deviation, EXACT) * np.sqrt(
+        1 + 1 / np.mean([len(c.rows) / len(c.sizes) for c in tuned.scratch.values()])
+    )
     observed = log_losses[:, tuned.rows]
     first, last = tuned.ends(curves)
     columns = np.hstack([np.ones((len(design.logs), 1)), design.logs])
@@ -97,7 +106,7 @@ def fit(tuned: Tuned, design: Design, *, log_losses: Array, start: Array, deviat
         gradient = np.einsum("bnp,bn->bp", jacobian, pull)
         matrix = np.einsum("bnp,bn,bnq->bpq", jacobian, weight, jacobian)
         diagonal = np.einsum("bpp->bp", matrix)
-        matrix = matrix + (damping[:, None] * np.maximum(diagonal, 1e-9) + 1e-12)[..., None] * identity
+        matrix = matrix + (damping[:, None] * np.maximum(diagonal, 1e-9) + 1e-9)[..., None] * identity
         step = np.linalg.solve(matrix, gradient[..., None])[..., 0]
         trial = theta + np.clip(step, -3.0, 3.0)
         found = state(trial)
@@ -120,7 +129,8 @@ class Refits:
     """Parametric bootstrap: noise around the fitted losses, inversion and all; and what it says of the misfit."""
 
     theta: Array  # (B, 3), refits that reached an optimum
-    centre: Array  # (all rows,) ln L that the draws scatter around
+    drawn: Array  # (B, all rows) ln L that they were fitted to
+    noise: Array  # (B, all rows)
     lost: float
     """Share of refits that reached none."""
     p_value: float | None
@@ -157,9 +167,9 @@ def refit(
 
     def scatter(values: Array) -> Array:
         left = values - (values @ inside) @ inside.T
-        return np.sqrt((left**2).sum(axis=1) / freedom)
+        return np.maximum(np.sqrt((left**2).sum(axis=1) / freedom), EXACT)
 
-    deviation = scatter(drawn) * np.sqrt(1 + evidence.run_variance / evidence.residual_variance)
+    deviation = scatter(drawn) * np.sqrt(1 + evidence.run_variance / max(evidence.residual_variance, EXACT**2))
     found = fit(tuned, design, log_losses=drawn, start=np.repeat(best.theta, count, axis=0), deviation=deviation)
     good = found.converged & np.isfinite(found.theta).all(axis=1)
     p_value = _misfit(
@@ -167,7 +177,17 @@ def refit(
         _gaps(tuned, log_losses[None], best)[0] / scatter(log_losses[None])[0],
         design.x,
     )
-    return Refits(found.theta[good], centre, float(1 - good.mean()), p_value)
+    return Refits(found.theta[good], drawn[good], (drawn - centre)[good], float(1 - good.mean()), p_value)
+
+
+def inside(tuned: Tuned, design: Design, refits: Refits, *, log_losses: Array, level: float) -> float:
+    """Share of points, fitted or not, whose loss is in the interval that the refits give a new run; design holds their x."""
+    columns = np.hstack([np.ones((len(design.logs), 1)), design.logs])
+    transferred = np.clip(refits.theta @ columns.T + design.level, -LARGEST, LARGEST)
+    predicted, _ = tuned.read(tuned.curves(refits.drawn), np.logaddexp(np.log(tuned.finetuning), transferred))
+    low, high = np.quantile(predicted + refits.noise[:, tuned.rows], [(1 - level) / 2, (1 + level) / 2], axis=0)
+    observed = log_losses[tuned.rows]
+    return float(((low <= observed) & (observed <= high)).mean())
 
 
 def _gaps(tuned: Tuned, log_losses: Array, fits: Fits) -> Array:
@@ -183,6 +203,8 @@ def _misfit(drawn: Array, found: Array, x: Array) -> float | None:
     if means.shape[1] <= 3 or len(drawn) < 100:
         return None
     drawn, found = drawn @ means, found @ means
+    if not drawn.any():
+        return None  # equal seeds: nothing says how far is far
     covariance = drawn.T @ drawn / len(drawn)
     covariance += 0.05 * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
     inverse = np.linalg.inv(covariance)
