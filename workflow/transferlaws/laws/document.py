@@ -14,7 +14,7 @@ from transferlaws.seeding import generator
 from transferlaws.statistics.arrays import Array, cells_of
 from transferlaws.statistics.intervals import interval
 from transferlaws.statistics.noise import draw_noise
-from transferlaws.statistics.tests import lack_of_fit, monotone_p_value
+from transferlaws.statistics.tests import lack_of_fit, monotone_p_value, pure_error
 
 BAND_POINTS = 40
 OUTLYING = 6.0  # robust standard deviations from which a row is named
@@ -121,13 +121,18 @@ def _verdict(result: Fitted, *, law: Law, settings: FitSettings, pinned: Array) 
     log, jacobian = form.log_prediction(curve.least.theta, curve.design)
     free = (curve.least.theta[0] > form.lower) & (curve.least.theta[0] < form.upper)
     misfit = result.misfit
+    scale, error = None, result.error
+    if result.evidence.growth:
+        scale = np.exp(result.evidence.growth * curve.design.logs[:, ladder_of(curve.group.columns)])
+        error = pure_error(log_values=curve.log_values, cells=cells_of(curve.sample.x), runs=curve.sample.runs, scale=scale)
     if misfit == "F":
         misfit = lack_of_fit(
             residuals=curve.log_values - log[0],
             jacobian=jacobian[0][:, free],
             cells=cells_of(curve.sample.x),
             runs=curve.sample.runs,
-            error=result.error,
+            error=error,
+            scale=scale,
         )
     order = None
     if "pretraining_tokens" in curve.group.columns:

@@ -24,9 +24,10 @@ class PureError:
         return PureError(self.squares + other.squares, self.freedom + other.freedom)
 
 
-def pure_error(*, log_values: Array, cells: Array, runs: Array) -> PureError:
-    """Scatter around an additive model of cells and runs, both of shape (n,)."""
-    basis = basis_of(np.hstack([indicators_of(cells), runs_of(runs)]))
+def pure_error(*, log_values: Array, cells: Array, runs: Array, scale: Array | None = None) -> PureError:
+    """Scatter around an additive model of cells and runs, both of shape (n,), in units of `scale` (n,)."""
+    scale = np.ones(len(log_values)) if scale is None else scale
+    basis, log_values = basis_of(np.hstack([indicators_of(cells), runs_of(runs)]) / scale[:, None]), log_values / scale
     left = log_values - basis @ (basis.T @ log_values)
     freedom = len(log_values) - basis.shape[1]
     return PureError(float(left @ left) if freedom else 0.0, freedom)
@@ -43,13 +44,18 @@ def equal_variances(squares: list[float], freedom: list[int]) -> float:
     return float(chi2.sf(statistic / correction, len(freedom) - 1))
 
 
-def lack_of_fit(*, residuals: Array, jacobian: Array, cells: Array, runs: Array, error: PureError) -> float | None:
+def lack_of_fit(
+    *, residuals: Array, jacobian: Array, cells: Array, runs: Array, error: PureError, scale: Array | None = None
+) -> float | None:
     """P-value that deviations of this size from the law are noise (F test of lack of fit, run effects taken out).
 
-    residuals (n,) and jacobian (n, p) are of the least-squares fit. None where nothing is left to test, or no noise is known.
+    residuals (n,) and jacobian (n, p) are of the least-squares fit, `scale` (n,) the standard deviation of each up to a factor, in
+    whose units `error` then is. None where nothing is left to test, or no noise is known.
     """
-    law = basis_of(np.hstack([jacobian, runs_of(runs)]))
-    full = basis_of(np.hstack([indicators_of(cells), runs_of(runs), jacobian]))
+    scale = np.ones(len(residuals)) if scale is None else scale
+    law = basis_of(np.hstack([jacobian, runs_of(runs)]) / scale[:, None])
+    full = basis_of(np.hstack([indicators_of(cells), runs_of(runs), jacobian]) / scale[:, None])
+    residuals = residuals / scale
     freedom = full.shape[1] - law.shape[1]
     if freedom <= 0 or error.freedom == 0:
         return None
