@@ -7,6 +7,7 @@ from transferlaws.laws.estimate import Fitted, PointCurve, Unfitted, ladder_of, 
 from transferlaws.laws.forms.form import Form
 from transferlaws.laws.groups import Group
 from transferlaws.laws.law import Law
+from transferlaws.laws.notes import noise_notes, outliers
 from transferlaws.laws.settings import FitSettings
 from transferlaws.laws.solver import huber
 from transferlaws.laws.verdict import Status, identified, text_of
@@ -17,7 +18,6 @@ from transferlaws.statistics.noise import draw_noise
 from transferlaws.statistics.tests import lack_of_fit, monotone_p_value, pure_error
 
 BAND_POINTS = 40
-OUTLYING = 6.0  # robust standard deviations from which a row is named
 
 
 def report(result: Fitted | Unfitted, *, law: Law, settings: FitSettings) -> dict:
@@ -41,7 +41,7 @@ def report(result: Fitted | Unfitted, *, law: Law, settings: FitSettings) -> dic
         loose=names[~pinned].tolist(),
     )
     verdict["text"] = " ".join(
-        [verdict["text"], *(f"{note[0].upper()}{note[1:]}." for note in [*result.notes, *_noise_notes(result), *_outliers(curve)])]
+        [verdict["text"], *(f"{note[0].upper()}{note[1:]}." for note in [*result.notes, *noise_notes(result), *outliers(curve)])]
     )
     parameters = {
         p.name: {
@@ -175,31 +175,6 @@ def _status(form: Form, curve: PointCurve, verdict: dict) -> tuple[Status, str]:
     if np.any(curve.fit.theta >= form.upper):
         return Status.BOUND_HIT, "a parameter ended at the edge of its allowed range"
     return (Status.CONVERGED if verdict["identified"] else Status.NOT_IDENTIFIED), ""
-
-
-def _noise_notes(result: Fitted) -> list[str]:
-    """What of the noise is not a run effect and a residual that are alike everywhere."""
-    notes = []
-    if result.evidence.own_slopes:
-        notes.append("runs differ in slope by more than noise: intervals have a random slope a run")
-    if result.evidence.growth:
-        how = "grows" if result.evidence.growth > 0 else "shrinks"
-        notes.append(f"noise {how} along the ladder, about as its {result.evidence.growth:+.2f} power: intervals have that too")
-    return notes
-
-
-def _outliers(curve: PointCurve) -> list[str]:
-    """Rows that lie far beyond the others' scatter about the law."""
-    residuals = curve.log_values - curve.form.log_prediction(curve.fit.theta[None], curve.design)[0][0]
-    scale = 1.4826 * np.median(np.abs(residuals))
-    far = np.abs(residuals) > OUTLYING * max(scale, 1e-6)
-    if not far.any() or far.sum() > len(far) / 8:
-        return []
-    rows = curve.group.points[curve.group.points.role == "fit"].row.to_numpy()
-    named = ", ".join(f"row {row} ({np.expm1(r):+.1%})" for row, r in zip(rows[far], residuals[far], strict=True))
-    return [
-        f"beyond {OUTLYING:g} robust deviations from the law: {named}; the interval without them is that of a table without them"
-    ]
 
 
 def _predictions(form: Form, curve: PointCurve) -> Array:
