@@ -15,7 +15,7 @@ from scipy.stats import f as f_distribution
 from transferlaws.statistics.arrays import Array, basis_of, indicators_of, runs_of
 
 SLOPES = 0.2  # runs whose slopes differ at this level are given slopes of their own
-GROWTH = 2.0  # standard deviations from which noise is taken to grow or shrink along the ladder
+GROWTH = 1.5  # standard deviations from which noise is taken to grow or shrink along the ladder
 
 
 @dataclass(frozen=True)
