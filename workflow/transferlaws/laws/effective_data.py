@@ -64,13 +64,17 @@ def derive(group: Group, settings: FitSettings) -> tuple[Group, dict[float, Scra
             limits[float(size)] = curves[float(size)].limit(log_losses)
     points = group.points.rename(columns={"value": "loss"}).assign(effective=np.nan, value=np.nan, fraction=np.nan, noise=0.0)
     strict = settings.protocol == "hernandez"
-    for k in points.index[points.role.isin(["fit", "held-out"])]:
-        size, own, loss = float(points.loc[k, model]), float(points.loc[k, data]), float(points.loc[k, "loss"])
+    tuned, read = points.role.isin(["fit", "held-out"]), {}
+    for size, curve in curves.items():
+        own = points.index[tuned & (points[model] == size)]
+        found = curve.curves(log_losses[None]).invert(np.log(points.loss[own].to_numpy(float))[None])[0]
+        read |= dict(zip(own, np.exp(found), strict=True))
+    for k in points.index[tuned]:
+        size, own = float(points.loc[k, model]), float(points.loc[k, data])
         if size not in curves:
             points.loc[k, ["role", "reason"]] = ["excluded", f"fewer than two from-scratch D for {model} = {size:g}"]
             continue
-        curve, sizes = curves[size].curves(log_losses[None]), curves[size].sizes
-        tokens = float(np.exp(curve.invert(np.array([[np.log(loss)]]))[0, 0]))
+        sizes, tokens = curves[size].sizes, float(read[k])
         said = ""
         if tokens > sizes[-1]:
             said = f"censored: better than every from-scratch run, D_E > {sizes[-1]:g}"
