@@ -180,6 +180,7 @@ def _in_losses(
     theta = best.theta[0]
     agreeing = int((found.objective <= best.objective[0] * (1 + 1e-4) + 1e-6).sum())
     log_values = np.where(np.isfinite(usable), np.log(usable), form.log_prediction(theta[None], design)[0][0] + level) - level
+    misses = log_values - form.log_prediction(theta[None], design)[0][0]
     curve = PointCurve(
         group=group,
         form=form,
@@ -187,7 +188,7 @@ def _in_losses(
         design=design,
         log_values=log_values,
         fit=PointFit(theta, float(best.objective[0]), 0.0, bool(best.converged[0]), len(start), agreeing),
-        least=Solution(theta[None], np.zeros(1), np.zeros(1), best.converged),
+        least=Solution(theta[None], 0.5 * (misses**2).sum(keepdims=True), np.zeros(1), best.converged),
         evidence=evidence,
         error=PureError(),
     )
