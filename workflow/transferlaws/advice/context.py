@@ -47,7 +47,8 @@ def deciding_metric(table: pd.DataFrame, settings: AdviceSettings) -> tuple[str,
     task = table.task.iloc[0]
     table = usable(table)
     present = [m for m in (*SCORES, "cross_entropy") if m in table.columns and table[m].notna().any()]
-    zeros = {m: table.row[table[m] <= 0].tolist() for m in present}
+    # without pretraining a score of 0 is normal: such a row decides nothing
+    zeros = {m: table.row[(table[m] <= 0) & (table.pretraining_tokens > 0)].tolist() for m in present}
     metric = settings.metric or next((m for m in present if not zeros[m]), next(iter(present), None))
     if metric is None or metric not in table.columns or not table[metric].notna().any():
         wanted = metric or " or ".join((*SCORES, "cross_entropy"))
@@ -60,6 +61,20 @@ def deciding_metric(table: pd.DataFrame, settings: AdviceSettings) -> tuple[str,
     if zeros.get(metric):
         notes.append(f"{task}: {metric} is 0 in row {_some(zeros[metric])}; means leave these rows out and flatter")
     return metric, notes
+
+
+def with_worthwhile(settings: AdviceSettings, metric: str, values: pd.Series) -> AdviceSettings:
+    """The settings with the default of `worthwhile` for a metric; raises `UserError` where its values are off its scale."""
+    top = {"0-100": 100.0, "0-1": 1.0}.get(SCORES.get(metric))
+    if top and values.max() > top:
+        raise UserError(f"{metric}: {values.max():g} is above {top:g}, the top of its scale {SCORES[metric]}. Scale the column.")
+    if settings.worthwhile is not None:
+        return settings
+    if top == 100 and values.max() <= 1:
+        raise UserError(
+            f"{metric}: no value is above 1, but its scale is 0-100. Multiply it by 100, or set `worthwhile` if it is right."
+        )
+    return settings.model_copy(update={"worthwhile": {100.0: 1.0, 1.0: 0.01}.get(top, 0.02)})
 
 
 def _some(rows: list[int]) -> str:

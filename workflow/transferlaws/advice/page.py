@@ -9,8 +9,13 @@ def page(advice: dict) -> str:
     """Markdown of `advice.json`: answers, comparisons, laws, budget; what cannot be said is said to be so."""
     settings = advice["settings"]
     lines = ["# Advice", ""]
+    worthwhile = (
+        ""
+        if settings["worthwhile"] is None
+        else f"A gain of {settings['worthwhile']:g} in the deciding metric is called worthwhile. "
+    )
     lines.append(
-        f"A gain of {settings['worthwhile']:g} in the deciding metric is called worthwhile; intervals are at "
+        f"{worthwhile}Intervals are at "
         f"{settings['confidence']:.0%}. {definitions(settings['confidence'])} A law's gain counts from where the measurements end "
         "and is added to what was measured there; a law is asked only where its verdict and the held-out rung allow it."
     )
@@ -71,6 +76,10 @@ def _laws(groups: list[dict]) -> list[str]:
             error = "" if law["are"] is None else f"{law['are']:.2%}"
             difference = "" if law["delta_aicc"] is None else f"{law['delta_aicc']:.1f}"
             lines.append(_cells(_name(group["group"]), group["metric"], law["law"], law["status"], error, difference))
+    for group in groups:
+        if group["not_told_apart"]:
+            laws = " and ".join(group["not_told_apart"])
+            lines += ["", f"{_name(group['group'])}, {group['metric']}: the points cannot tell {laws} apart."]
     return lines
 
 

@@ -46,11 +46,26 @@ def resolve(law: Law, settings: FitSettings) -> FitSettings:
     columns = settings.columns or list(law.form.columns)
     if len(columns) != len(law.form.columns):
         raise UserError(f"columns: {law.form.name} is a function of {len(law.form.columns)} columns, not {len(columns)}.")
+    if law.form.name == "effective-data" and "runs" in (settings.resampling, protocol.resampling):
+        raise UserError("resampling: runs does not apply to effective-data, whose refits draw noise. Leave it out.")
+    if settings.held_out_rungs is not None and (settings.fitted_rungs or protocol.fitted_rungs) is not None:
+        raise UserError(
+            "held_out_rungs: all rungs but the fitted ones are held out where fitted_rungs is set. Leave one of them out."
+        )
+    unknown = set(settings.across or ()) - set(law.group)
+    if unknown:
+        raise UserError(
+            f"across: {law.form.name} does not fit each {', '.join(sorted(unknown))} alone; it may be {', '.join(law.group)}."
+        )
     own = {
         "columns": columns,
         "delta": law.delta,
         "fitted_rungs": protocol.fitted_rungs,
-        "held_out_rungs": law.held_out_rungs if protocol.held_out_rungs is None else protocol.held_out_rungs,
+        "held_out_rungs": None
+        if (settings.fitted_rungs or protocol.fitted_rungs)
+        else law.held_out_rungs
+        if protocol.held_out_rungs is None
+        else protocol.held_out_rungs,
         "resampling": protocol.resampling,
     }
     given = {name: value for name, value in settings.model_dump().items() if value is not None}

@@ -59,6 +59,11 @@ class FitSettings(BaseModel):
         ge=2,
         description="fit only this many smallest values of the first x column, hold out all others; null: see held_out_rungs",
     )
+    across: list[str] | None = Field(
+        None,
+        description="columns whose values are fitted together where the law fits each alone; [pretraining_tokens] for "
+        "effective-data of sizes that were each pretrained on a D_p of their own; null: none",
+    )
     level: float = Field(0.9, gt=0, lt=1, description="coverage aimed at by intervals and bands")
     bootstraps: int = Field(2000, ge=100, description="bootstrap replicates")
     resampling: Literal["noise", "runs"] | None = Field(
