@@ -1,11 +1,15 @@
+import time
 from os.path import splitext
 
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from transferlaws import records
 from transferlaws.config import overlay
+from transferlaws.earlier import check_sources, last_study, repeated
 from transferlaws.errors import UserError
+from transferlaws.failures import last_words
 from transferlaws.fingerprint import fingerprint
 from transferlaws.costs.estimate import Costs
 from transferlaws.layout import Layout, folders, names_pattern
@@ -24,6 +28,16 @@ environment.hand_over(layout.resolved(), layout.study.store)
 
 if workflow.is_main_process:
     records.restore(layout.root)
+    try:
+        for line in check_sources(layout):
+            logger.warning(line)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    for line in repeated(last_study(layout), layout):
+        logger.info(line)
+
+
+STARTED = time.time()
 
 
 wildcard_constraints:

@@ -111,10 +111,14 @@ class Layout:
         side = [corpus.bitext] if corpus.source == "bitext" else []
         return [f"{self.bitext.format(bitext=name)}/report.json" for name in sorted({*self.bitexts, *side})]
 
+    def own_files(self, kind: str, name: str) -> dict[str, list[str]]:
+        """The user's own paths and patterns that a corpus or bitext reads, by the key of the config that names them."""
+        settings = getattr(self.study, kind)[name]
+        return {field: getattr(settings, field) for field in type(settings).model_fields if field.endswith("paths")}
+
     def local_inputs(self, kind: str, name: str) -> list[str]:
         """The user's own files that a corpus or bitext reads; a pattern without a match stays, and Snakemake misses it."""
-        settings = getattr(self.study, kind)[name]
-        patterns = [path for field in type(settings).model_fields if field.endswith("paths") for path in getattr(settings, field)]
+        patterns = [path for paths in self.own_files(kind, name).values() for path in paths]
         return [path for pattern in patterns for path in sorted(glob(pattern, recursive=True)) or [pattern]]
 
     def vocabulary_inputs(self, wildcards: object) -> list[str]:
