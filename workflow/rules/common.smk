@@ -2,10 +2,10 @@ import time
 from os.path import splitext
 
 import yaml
-from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from transferlaws import records
+from transferlaws.cli import STAGES
 from transferlaws.config import overlay
 from transferlaws.earlier import check_sources, last_study, repeated
 from transferlaws.errors import UserError
@@ -19,12 +19,25 @@ config = overlay(
     yaml.safe_load((Path(workflow.basedir) / "config.yaml").read_text()), config
 )
 
+
+def refuse(error):
+    """End with what the user must mend as the last words: of an exception, Snakemake names the line that raised it behind them."""
+    print(error, file=sys.stderr)
+    raise SystemExit(1)
+
+
 try:
     layout = Layout(config)
     costs = Costs(layout)
 except UserError as error:
-    raise WorkflowError(str(error)) from None
+    refuse(error)
 environment.hand_over(layout.resolved(), layout.study.store)
+
+
+def code(stage):
+    """The identity of a stage's code, its module as the command line names it."""
+    return fingerprint(STAGES[stage][0])
+
 
 if workflow.is_main_process:
     records.restore(layout.root)
@@ -32,7 +45,7 @@ if workflow.is_main_process:
         for line in check_sources(layout):
             logger.warning(line)
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        refuse(error)
     for line in repeated(last_study(layout), layout):
         logger.info(line)
 
@@ -78,10 +91,10 @@ rule plan:
         table=f"{layout.root}/plan.csv",
         text=f"{layout.root}/plan.txt",
     log:
-        f"{layout.logs}/layout.log",
+        f"{layout.logs}/plan.log",
     conda:
         "../../envs/transferlaws.yaml"
     params:
-        code=fingerprint("transferlaws.costs.plan_stage"),
+        code=code("plan"),
     shell:
         "python -m transferlaws plan {input:q} --csv {output.table:q} --text {output.text:q} --log {log:q} && cat {output.text:q}"

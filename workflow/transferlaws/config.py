@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from transferlaws.advice.settings import AdviceSettings
 from transferlaws.compute import ComputeSettings
 from transferlaws.config_checks import contradictions
 from transferlaws.config_errors import describe, explain
@@ -24,7 +25,7 @@ from transferlaws.corpora.settings import BitextSettings, CorpusSettings
 from transferlaws.errors import UserError
 from transferlaws.evaluation.settings import EvaluationSettings, ScoreSettings
 from transferlaws.figures.settings import FigureName, FigureSettings
-from transferlaws.laws.settings import AdviceSettings, FitSettings, LawName
+from transferlaws.laws.settings import FitSettings, LawName
 from transferlaws.model.settings import ModelSettings
 from transferlaws.tokens.settings import VocabularySettings
 from transferlaws.training.settings import FinetuningSettings, PretrainingSettings

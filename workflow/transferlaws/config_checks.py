@@ -10,12 +10,12 @@ from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
 from transferlaws.laws.settings import LEAST_DISTINCT, PROTOCOL_LAWS, SCORE_LAWS
+from transferlaws.measurements.columns import LOSSES
 
 if TYPE_CHECKING:
     from transferlaws.config import Study
 
-SCORES = ("bleu", "chrf", "comet")
-LOSSES = ("cross_entropy", "cross_entropy_per_character", "dev_cross_entropy", "upstream_cross_entropy")
+SCORES = ("bleu", "chrf", "comet")  # what `score` measures
 NEEDS_SCORES = ("score-vs-loss", "alignment")  # figures
 NEEDS_LAW = ("transfer-gap", "effective-data")  # figures that draw the law of their name
 

@@ -53,8 +53,8 @@ def _unquoted(mistake: dict) -> str:
     if mistake["type"] != "string_type" or value is None or isinstance(value, dict | list):
         return ""
     if isinstance(value, bool):
-        words = "yes, on or true" if value else "no, off or false"
-        return f"YAML reads a bare {words} as {str(value).lower()}: write it in quotes, such as {'\"yes\"' if value else '\"no\"'}."
+        words, quoted = ("yes, on or true", '"yes"') if value else ("no, off or false", '"no"')
+        return f"YAML reads a bare {words} as {str(value).lower()}: write it in quotes, such as {quoted}."
     return f'YAML reads it as a {"date" if hasattr(value, "year") else "number"}: write it in quotes, such as "{value}".'
 
 
