@@ -99,11 +99,23 @@ def test_nothing_is_said_where_nothing_that_was_trained_is_trained_again(study):
     ("path", "value", "said"),
     [
         ("mixtures", {"en+de": {"en": 0.5, "de": 0.5}}, "the vocabulary is made again (corpora.fr leaves), and with it 2 finished"),
-        ("corpora/fr/version", "2", "the vocabulary is made again (corpora.fr.version changes), and with it 4 finished pretraining runs"),
+        (
+            "corpora/fr/version",
+            "2",
+            "the vocabulary is made again (corpora.fr.version changes), and with it 4 finished pretraining runs",
+        ),
         ("vocabulary/size", 448, "the vocabulary is made again (vocabulary.size changes), and with it 4 finished pretraining runs"),
-        ("pretraining/length", 48, "4 finished pretraining runs are trained again (nano/en+de, nano/fr), because pretraining.length"),
+        (
+            "pretraining/length",
+            48,
+            "4 finished pretraining runs are trained again (nano/en+de, nano/fr), because pretraining.length",
+        ),
         ("pretraining/length", 48, "2 finished fine-tuning curves are trained again, because their pretraining is"),
-        ("mixtures/en+de", {"en": 0.4, "de": 0.6}, "2 finished pretraining runs are trained again (nano/en+de), because mixtures.en+de"),
+        (
+            "mixtures/en+de",
+            {"en": 0.4, "de": 0.6},
+            "2 finished pretraining runs are trained again (nano/en+de), because mixtures.en+de",
+        ),
         ("finetuning/batch", 16, "3 finished fine-tuning curves are trained again, because finetuning.batch changes"),
         ("models/nano/d_ff", 48, "4 finished pretraining runs are trained again (nano/en+de, nano/fr), because models.nano.d_ff"),
     ],

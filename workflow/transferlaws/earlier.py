@@ -43,8 +43,14 @@ def check_sources(layout: Layout) -> list[str]:
                     f"{', '.join(gone)}: no file matches {_quoted(wanted)}. {report} was made with these settings, and stands."
                 )
             else:
-                earlier = f" What is in {report} was made with other settings, and cannot be made again." if Path(report).is_file() else ""
-                missing.append(f"{', '.join(gone)}: no file matches {_quoted(wanted)}.{earlier} Correct the path, or bring the file back.")
+                earlier = (
+                    f" What is in {report} was made with other settings, and cannot be made again."
+                    if Path(report).is_file()
+                    else ""
+                )
+                missing.append(
+                    f"{', '.join(gone)}: no file matches {_quoted(wanted)}.{earlier} Correct the path, or bring the file back."
+                )
     if missing:
         raise UserError("files of the study are missing:\n" + "\n".join(f"  - {line}" for line in missing))
     return stands
