@@ -201,6 +201,20 @@ class Layout:
             mixtures[name] = {"languages": share, "reports": reports}
         return canonical_json(mixtures)
 
+    def expected_curves(self) -> str:
+        """JSON for `score`: what every curve must say of itself to be this study's."""
+        study, runs = self.study, {curve.model for curve in self.curves}
+        return canonical_json(
+            {
+                "curves": [list(curve) for curve in self.curves],
+                "seeds": study.pretraining.seeds,
+                "ladder": study.pretraining.ladder,
+                "models": {name: study.models[name].model_dump(mode="json") for name in runs},
+                "finetuning": study.finetuning.model_dump(mode="json", exclude={"state_seconds", "group"}),
+                "evaluation": study.evaluation.model_dump(mode="json", exclude={"group"}),
+            }
+        )
+
     def scored_tasks(self) -> str:
         """JSON for `score`: the folder of each task's data, and its languages."""
         tasks = {}

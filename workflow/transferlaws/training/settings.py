@@ -109,7 +109,9 @@ class FinetuningSettings(BaseModel):
     patience: int = Field(4, ge=1, description="A replica stops after this many evaluations without a better dev loss.")
     dev_items: int = Field(500, ge=1, description="Dev pairs (or segments) used for stopping and for the learning rate.")
     length: int = Field(
-        64, ge=4, description="Longest source or target, in tokens, its end mark included; longer ones are cut off."
+        128,
+        ge=4,
+        description="Longest source or target, in tokens, its end mark included; longer ones are cut off, and counted.",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate.")
     group: int = Field(
