@@ -63,3 +63,8 @@ def probability(share: float, *bounds: float) -> str:
         if all((float(shown) >= bound) == (share >= bound) for bound in bounds):
             break
     return f"{shown:.{digits}%}"
+
+
+def some(rows: list[int]) -> str:
+    """The first rows of a list, and how many more there are: '2, 5, 7 and 12 more'."""
+    return ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
