@@ -118,7 +118,8 @@ def image(table: pd.DataFrame, fits: list[Fit]) -> str:
 def remarks(table: pd.DataFrame, level: float) -> list[str]:
     """How the intervals are made, what the words mean that follow from them, and what they leave out."""
     texts = [
-        "Improvements are at each mixture's largest number of pretraining tokens: score up, cross-entropy down; means over seeds. "
+        "Improvements are at each mixture's largest number of pretraining tokens: score up, cross-entropy down; means over seeds "
+        "are geometric, here as in laws, advice and figures. "
         f"Their {percent(level)} intervals hold the noise between seeds, pooled over all mixtures, rungs and D_f of a task; "
         "noise of the test set that all share cancels.",
         definitions(level),
