@@ -47,3 +47,5 @@ onsuccess:
 
 onerror:
     records.keep(layout.root)
+    for line in last_words(layout.logs, STARTED):
+        logger.error(line)

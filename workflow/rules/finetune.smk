@@ -87,10 +87,11 @@ rule score:
         code=code("score"),
         study=layout.study.study,
         evaluations=lambda wildcards, input: folders(input.evaluations),
+        expected=layout.expected_curves(),
         mixtures=layout.scored_mixtures(),
         tasks=layout.scored_tasks(),
         settings=layout.settings("scoring"),
     shell:
         "python -m transferlaws score --study {params.study} --evaluations {params.evaluations:q} --mixtures {params.mixtures:q}"
-        " --tasks {params.tasks:q} --settings {params.settings:q} --output {output.table:q} --sentences {output.sentences:q}"
+        " --tasks {params.tasks:q} --expected {params.expected:q} --settings {params.settings:q} --output {output.table:q} --sentences {output.sentences:q}"
         " --log {log:q}"

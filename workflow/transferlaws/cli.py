@@ -6,7 +6,7 @@ import logging
 import sys
 from pathlib import Path
 
-from transferlaws import store
+from transferlaws import __version__, store
 from transferlaws.errors import UserError
 from transferlaws.files import remedy
 from transferlaws.progress import configure_log
@@ -37,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="transferlaws", description="Which pretraining data, and how much of it, is worth having?"
     )
+    parser.add_argument("--version", action="version", version=f"transferlaws {__version__}")
     stages = parser.add_subparsers(dest="stage", required=True, metavar="stage")
     argv = sys.argv[1:] if argv is None else argv
     for name, (module, text) in STAGES.items():

@@ -20,13 +20,14 @@ from pydantic import (
 
 from transferlaws.advice.settings import AdviceSettings
 from transferlaws.compute import ComputeSettings
+from transferlaws.config_checks import contradictions
 from transferlaws.config_errors import describe, explain
 from transferlaws.corpora.settings import BitextSettings, CorpusSettings
 from transferlaws.errors import UserError
 from transferlaws.evaluation.settings import EvaluationSettings, ScoreSettings
 from transferlaws.evaluation.tokenizers import problems as scoring_problems
 from transferlaws.figures.settings import FigureName, FigureSettings
-from transferlaws.laws.settings import FINETUNING_SIZES, FitSettings, LawName
+from transferlaws.laws.settings import FitSettings, LawName
 from transferlaws.model.settings import ModelSettings
 from transferlaws.tokens.settings import VocabularySettings
 from transferlaws.training.settings import FinetuningSettings, PretrainingSettings
@@ -87,8 +88,8 @@ class Pretraining(PretrainingSettings):
     ladder: Ladder = Field(
         description="Rungs: pretraining tokens D_p at which each trajectory is checkpointed. Rung 0 is always there."
     )
-    seeds: Annotated[list[int], Field(min_length=1), AfterValidator(distinct)] = Field(
-        [1], description="Seeds of pretraining and fine-tuning; each is a run of its own."
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(distinct)] = Field(
+        [1], description="Seeds of pretraining and fine-tuning, from 0 up; each is a run of its own."
     )
 
 
@@ -192,7 +193,7 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _refers(self) -> "Study":
-        problems = list(self._reference_problems())
+        problems = [*self._reference_problems(), *contradictions(self)]
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -229,15 +230,6 @@ class Study(Section):
             else:
                 yield from known(f"tasks.{name}.corpus", task.corpus, self.corpora)
         yield from self._data_problems()
-        sizes = max(self.tasks, key=lambda name: len(self.tasks[name].sizes))
-        most = len(self.tasks[sizes].sizes)
-        for law, fit in self.laws.items():
-            least = FINETUNING_SIZES.get(law, 1)
-            if fit.columns is None and most < least:
-                yield (
-                    f"laws.{law}: it takes at least {least} fine-tuning sizes, and no task has more than {most} (tasks.{sizes}). "
-                    "Add sizes, or leave the law out."
-                )
         for key, names in (("models", self.models), ("mixtures", self.mixtures), ("tasks", self.tasks)):
             chosen = getattr(self.curves, key)
             for name in [] if chosen == "all" else chosen:

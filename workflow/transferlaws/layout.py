@@ -122,6 +122,11 @@ class Layout:
         side = [corpus.bitext] if corpus.source == "bitext" else []
         return [f"{self.bitext.format(bitext=name)}/report.json" for name in sorted({*self.bitexts, *side})]
 
+    def own_files(self, kind: str, name: str) -> dict[str, list[str]]:
+        """The user's own paths and patterns that a corpus or bitext reads, by the key of the config that names them."""
+        settings = getattr(self.study, kind)[name]
+        return {field: getattr(settings, field) for field in type(settings).model_fields if field.endswith("paths")}
+
     def local_inputs(self, kind: str, name: str) -> list[str]:
         """The user's own files that a corpus or bitext reads; a pattern without a match stays, and Snakemake misses it."""
         return [path for path in self._local_files(kind, name) if not _BRACES.search(path)]
@@ -132,8 +137,7 @@ class Layout:
         return [[str(path), *((path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else ())] for path in found]
 
     def _local_files(self, kind: str, name: str) -> list[str]:
-        settings = getattr(self.study, kind)[name]
-        patterns = [path for field in type(settings).model_fields if field.endswith("paths") for path in getattr(settings, field)]
+        patterns = [path for paths in self.own_files(kind, name).values() for path in paths]
         return [path for pattern in patterns for path in matches(pattern) or sorted(glob(pattern, recursive=True)) or [pattern]]
 
     def vocabulary_corpora(self, wildcards: object) -> list[str]:
@@ -250,6 +254,20 @@ class Layout:
             reports = [self.corpus.format(corpus=corpus) + "/report.json" for corpus in self.study.mixtures[name]]
             mixtures[name] = {"languages": share, "reports": reports}
         return canonical_json(mixtures)
+
+    def expected_curves(self) -> str:
+        """JSON for `score`: what every curve must say of itself to be this study's."""
+        study, runs = self.study, {curve.model for curve in self.curves}
+        return canonical_json(
+            {
+                "curves": [list(curve) for curve in self.curves],
+                "seeds": study.pretraining.seeds,
+                "ladder": study.pretraining.ladder,
+                "models": {name: study.models[name].model_dump(mode="json") for name in runs},
+                "finetuning": study.finetuning.model_dump(mode="json", exclude={"state_seconds", "group"}),
+                "evaluation": study.evaluation.model_dump(mode="json", exclude={"group"}),
+            }
+        )
 
     def scored_tasks(self) -> str:
         """JSON for `score`: the folder of each task's data, and its languages."""

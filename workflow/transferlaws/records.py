@@ -43,6 +43,12 @@ def restore(root: str) -> None:
             record.write_text(old.sub(root, entry["record"]), encoding="utf-8")
 
 
+def parameters(output: str) -> list[str]:
+    """What Snakemake recorded of the params that an output was made with, each as Python writes it; empty without a record."""
+    record = _record(output)
+    return json.loads(record.read_text(encoding="utf-8")).get("params", []) if record.is_file() else []
+
+
 def _store(root: str) -> Path:
     return Path(root, ".state", "records.zst")
 

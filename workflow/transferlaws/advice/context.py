@@ -7,6 +7,7 @@ import pandas as pd
 
 from transferlaws.advice.settings import AdviceSettings
 from transferlaws.errors import UserError
+from transferlaws.format import some
 from transferlaws.measurements.columns import LOSSES, SCORES
 from transferlaws.measurements.means import Means
 from transferlaws.measurements.table import usable
@@ -55,11 +56,9 @@ def deciding_metric(table: pd.DataFrame, settings: AdviceSettings) -> tuple[str,
         raise UserError(f"metric: task {task} has no value of {wanted} to decide by. Set the advice's metric.")
     if metric not in SCORES and metric not in LOSSES:
         raise UserError(f"metric: {metric!r} is neither a score ({', '.join(SCORES)}) nor a loss ({', '.join(LOSSES)}).")
-    notes = [
-        f"{task}: {m} is 0 in row {_some(zeros[m])}, so {metric} decides" for m in present[: present.index(metric)] if zeros[m]
-    ]
+    notes = [f"{task}: {m} is 0 in row {some(zeros[m])}, so {metric} decides" for m in present[: present.index(metric)] if zeros[m]]
     if zeros.get(metric):
-        notes.append(f"{task}: {metric} is 0 in row {_some(zeros[metric])}; means leave these rows out and flatter")
+        notes.append(f"{task}: {metric} is 0 in row {some(zeros[metric])}; means leave these rows out and flatter")
     return metric, notes
 
 
@@ -75,7 +74,3 @@ def with_worthwhile(settings: AdviceSettings, metric: str, values: pd.Series) ->
             f"{metric}: no value is above 1, but its scale is 0-100. Multiply it by 100, or set `worthwhile` if it is right."
         )
     return settings.model_copy(update={"worthwhile": {100.0: 1.0, 1.0: 0.01}.get(top, 0.02)})
-
-
-def _some(rows: list[int]) -> str:
-    return ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")

@@ -40,8 +40,7 @@ def page(advice: dict) -> str:
     if advice["model_size"]:
         lines += ["", "## Data in model size", ""]
         lines += [
-            f"- {_name(m['group'])}: ten times the fine-tuning data is worth a model {_times(m)} as large ({m['status']})."
-            for m in advice["model_size"]
+            f"- {_name(m['group'])}: ten times the fine-tuning data is worth a model {_times(m)}." for m in advice["model_size"]
         ]
     return "\n".join(lines) + "\n"
 
@@ -102,4 +101,10 @@ def _name(group: dict) -> str:
 
 
 def _times(found: dict) -> str:
-    return f"{interval(found)} times" if found["estimate"] is not None else "(not identified)"
+    """How many times as large a model, where the points say it: a loose interval reaches from nothing to any number."""
+    known = found["estimate"] is not None and found.get("identified") and found["low"] is not None and found["high"] is not None
+    return (
+        f"{interval(found)} times as large ({found['status']})"
+        if known
+        else f"of a size that these points do not identify ({found['status']})"
+    )

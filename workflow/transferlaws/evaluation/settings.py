@@ -12,8 +12,10 @@ class EvaluationSettings(BaseModel):
 
     beam: int = Field(1, ge=1, le=32, description="Beam size; 1 is greedy.")
     length_penalty: float = Field(1.0, description="A finished hypothesis scores log-probability / length ** length_penalty.")
-    max_length: int = Field(64, ge=2, description="Most tokens of a hypothesis, eos included.")
-    length: int = Field(128, ge=4, description="Longest source or target read, in tokens; longer ones are cut.")
+    max_length: int = Field(
+        128, ge=2, description="Most tokens of a hypothesis, its end mark included; longer ones are cut off, and counted."
+    )
+    length: int = Field(128, ge=4, description="Longest source or target read, in tokens; longer ones are cut off, and counted.")
     batch: int = Field(128, ge=1, description="Sentences a batch and replica.")
     test_items: int | None = Field(None, ge=1, description="Use the first so many test items; left out: all.")
     group: int = Field(0, ge=0, description="Most states of a curve decoded at once; 0: all on a GPU, 12 on a CPU.")

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation, Transform
 
 from transferlaws.files import atomic
@@ -112,6 +112,11 @@ def log_axis(axis: Axes, values: Iterable[float], which: str = "x") -> None:
     margin = max((high / low) ** 0.06, 1.05)
     limits(low / margin, high * margin)
     span = math.log10(high / low)
+    if high == low:  # its neighbourhood has no decade, and without one the axis is bare
+        ticks.set_major_locator(FixedLocator([low]))
+        ticks.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
+        ticks.set_minor_locator(NullLocator())
+        return
     subs = (1.0,) if span >= 2 else (1.0, 2.0, 5.0) if span >= 0.6 else tuple(range(1, 10))
     ticks.set_major_locator(LogLocator(base=10, subs=subs, numticks=20))
     ticks.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))

@@ -8,7 +8,7 @@ import numpy as np
 from transferlaws.errors import UserError
 from transferlaws.laws.forms.form import Design
 from transferlaws.laws.law import Law
-from transferlaws.laws.settings import FitSettings
+from transferlaws.laws.settings import PROTOCOL_LAWS, FitSettings
 from transferlaws.statistics.arrays import Array
 
 
@@ -25,14 +25,14 @@ class Protocol:
 PROTOCOLS = {
     "default": Protocol(None),
     # Isik et al., appendix A.2: the four smallest D_p are fitted, every later point is held out
-    "isik": Protocol(("score-log", "cross-entropy-power"), fitted_rungs=4),
+    "isik": Protocol(PROTOCOL_LAWS["isik"], fitted_rungs=4),
     # Barnett: one joint fit over (D_p, D_f); its loss and optimiser are not published, so non-negative least squares and this
     # project's Huber polish stand in
-    "barnett": Protocol(("transfer-gap",), held_out_rungs=0),
+    "barnett": Protocol(PROTOCOL_LAWS["barnett"], held_out_rungs=0),
     # Hernandez et al., appendix C: a logit fit per D_F, then a fit of the fits with equal weight to each D_F
-    "hernandez": Protocol(("effective-data",)),
+    "hernandez": Protocol(PROTOCOL_LAWS["hernandez"]),
     # Hoffmann et al., approach 3, with the summed objective of Besiroglu et al.: 4,500 starts, no point held out
-    "chinchilla": Protocol(("chinchilla",), held_out_rungs=0, resampling="runs"),
+    "chinchilla": Protocol(PROTOCOL_LAWS["chinchilla"], held_out_rungs=0, resampling="runs"),
 }
 
 

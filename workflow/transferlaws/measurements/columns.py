@@ -83,6 +83,13 @@ COLUMNS = (
     _column("chrf_noise", "number", "0-100", "standard deviation over bootstrap resamples of the test set"),
     _column("test_items", "whole", "items", "size of the test set"),
     _column("test_tokens", "whole", "real tokens", "size of the test set"),
+    *(
+        _column(f"{split}_{side}_cut", "whole", "items", f"{side} longer than {limit}: read up to there; empty for `lm`")
+        for split, limit in (("finetuning", "`finetuning.length`"), ("dev", "`finetuning.length`"), ("test", "`evaluation.length`"))
+        for side in ("sources", "targets")
+    ),
+    _column("test_references_cut", "whole", "items", "references longer than a hypothesis may be (`evaluation.max_length`)"),
+    _column("test_hypotheses_cut", "whole", "items", "hypotheses that reached `evaluation.max_length` without an end"),
     _column("test_sha256", "text", "", "checksum of the test set"),
     _column("contamination_removed", "whole", "items", "training and pretraining items removed for overlap with dev or test"),
     _column("status", "text", "", "`ok` or `diverged`"),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from transferlaws.measurements.columns import LOSSES
 from transferlaws.measurements.table import usable
@@ -18,6 +19,16 @@ UNPOOLED = 0.05  # noise that differs between mixtures at this level is not pool
 LOCAL = 4  # degrees of freedom from which the seeds of a rung alone say how large its noise is
 CORRELATION = 0.5  # of two mixtures' test-set noise where no per-sentence statistics tell: less than translation systems have
 Cell = tuple[str, float, float]  # mixture, D_f, D_p
+
+
+def seed_mean(values: ArrayLike) -> float:
+    """The mean over seeds that the whole project goes by: the geometric mean of the positive values, as laws see them.
+
+    Values of 0 have no logarithm and are left out; where there are only such, the mean is 0.
+    """
+    values = np.asarray(values, dtype=float)
+    positive = values[values > 0]
+    return float(np.exp(np.log(positive).mean())) if len(positive) else 0.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +64,8 @@ class Quantity:
         if not len(self.draws):
             return {"estimate": self.estimate, "low": None, "high": None}
         low, high = interval(self.draws[:, None], level, np.array([self.estimate]))
-        return {"estimate": self.estimate, "low": float(low[0]), "high": float(high[0])}
+        ends = (end if np.isfinite(end) else None for end in (float(low[0]), float(high[0])))
+        return dict(zip(("estimate", "low", "high"), (self.estimate, *ends), strict=True))
 
 
 def added(*parts: dict) -> dict:

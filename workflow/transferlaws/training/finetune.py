@@ -11,6 +11,7 @@ import torch
 from transferlaws.files import check_sha256, exclusive, read_json, write_json
 from transferlaws.model.checkpoint import copy_checkpoint
 from transferlaws.progress import configure_log
+from transferlaws.training import cut
 from transferlaws.training.curve import Curve
 from transferlaws.training.group import train_group
 from transferlaws.training.launch import spread
@@ -88,6 +89,7 @@ def _set_size(curve: Curve, seed: int) -> dict:
         "pairs": len(examples) if curve.kind == "translation" else None,
         "tokens": int(examples.targets.sizes.sum()),
         "positions": int(examples.lengths.sum()),
+        "cut": cut.counts(examples),
         "characters": sum(map(len, curve.vocabulary.decode(examples.target_ids()))),
         "flops_a_step": float(flops),
     }
@@ -96,6 +98,10 @@ def _set_size(curve: Curve, seed: int) -> dict:
 def _write(curve: Curve) -> None:
     output = Path(curve.arguments.output)
     sizes = {seed: _set_size(curve, seed) for seed in curve.seeds}
+    dev = cut.counts(curve.dev)
+    for name, counts in (*((f"fine-tuning set of seed {seed}", sizes[seed]["cut"]) for seed in curve.seeds), ("dev", dev)):
+        limit = f"finetuning.length ({curve.settings.length} tokens)"
+        cut.say(name, counts["items"], {"sources": counts["sources_cut"], "targets": counts["targets_cut"]}, limit)
     rows, log = [], []
     for start in curve.starts:
         finished = curve.finished(start)
@@ -133,6 +139,7 @@ def _write(curve: Curve) -> None:
             "parameters_total": curve.shape.parameters_total(curve.vocabulary.size),
             "parameters_non_embedding": curve.shape.parameters_non_embedding,
             "replicas": rows,
+            "dev_cut": dev,
             "settings": curve.settings.model_dump(),
         },
     )

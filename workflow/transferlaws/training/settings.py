@@ -1,8 +1,8 @@
 """Pretraining's and fine-tuning's parts of a study's config. Import no torch: parsing the workflow reads them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 CPU_GROUP = 12  # replicas at once on a CPU: enough to share the cost of a step's bookkeeping, little memory
 
@@ -85,12 +85,18 @@ class PretrainingSettings(BaseModel):
         return (0.2 if self.schedule == "wsd" else 0.0) if self.anneal is None else self.anneal
 
 
+def _distinct(rates: list[float]) -> list[float]:
+    if len(set(rates)) != len(rates):
+        raise ValueError(f"a learning rate stands twice: {rates}")
+    return rates
+
+
 class FinetuningSettings(BaseModel):
     """How the replicas of a curve are fine-tuned."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    learning_rates: list[float] = Field(
+    learning_rates: Annotated[list[Annotated[float, Field(gt=0, allow_inf_nan=False)]], AfterValidator(_distinct)] = Field(
         [3e-3, 1e-2, 3e-2], min_length=1, description="Each is a replica; the one with the least dev loss is kept."
     )
     optimiser: OptimiserSettings = Field(OptimiserSettings(), description="The optimiser and its constants.")
@@ -115,7 +121,9 @@ class FinetuningSettings(BaseModel):
     patience: int = Field(4, ge=1, description="A replica stops after this many evaluations without a better dev loss.")
     dev_items: int = Field(500, ge=1, description="Dev pairs (or segments) used for stopping and for the learning rate.")
     length: int = Field(
-        64, ge=4, description="Longest source or target, in tokens, its end mark included; longer ones are cut off."
+        128,
+        ge=4,
+        description="Longest source or target, in tokens, its end mark included; longer ones are cut off, and counted.",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate.")
     group: int = Field(
