@@ -1,26 +1,34 @@
+import os
 from os.path import splitext
 
 import yaml
 from snakemake.exceptions import WorkflowError
 
-from transferlaws import records
+from transferlaws import records, scheduling
 from transferlaws.config import overlay
 from transferlaws.errors import UserError
 from transferlaws.fingerprint import fingerprint
 from transferlaws.costs.estimate import Costs
+from transferlaws.costs.jobs import Jobs
+from transferlaws.costs.requests import LOCAL, requests
 from transferlaws.layout import Layout, folders, names_pattern
 
 # `configfile:` would merge a mixture's weights with those of the default's mixture of that name.
+local_minutes = float(config.pop(LOCAL, 0))
 config = overlay(
     yaml.safe_load((Path(workflow.basedir) / "config.yaml").read_text()), config
 )
 
 try:
     layout = Layout(config)
-    costs = Costs(layout)
+    asked = requests(workflow.resource_settings)
+    jobs = Jobs(Costs(layout), asked)
 except UserError as error:
     raise WorkflowError(str(error)) from None
+scheduling.grow(workflow.resource_settings, asked.growing())
 environment.hand_over(layout.resolved(), layout.study.store)
+os.environ[environment.DEVICE] = layout.study.compute.device
+environment.mark_shared(not workflow.remote_exec)
 
 if workflow.is_main_process:
     records.restore(layout.root)

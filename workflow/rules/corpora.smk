@@ -10,8 +10,8 @@ rule bitext:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=costs.mem_mb("bitext"),
-        runtime=costs.runtime("bitext"),
+        mem_mb=jobs.mem_mb("bitext"),
+        runtime=jobs.runtime("bitext"),
     params:
         code=fingerprint("transferlaws.corpora.bitext"),
         settings=lambda wildcards: layout.settings("bitexts", wildcards.bitext),
@@ -35,8 +35,8 @@ rule corpus:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=costs.mem_mb("corpus"),
-        runtime=costs.runtime("corpus"),
+        mem_mb=jobs.mem_mb("corpus"),
+        runtime=jobs.runtime("corpus"),
     params:
         code=fingerprint("transferlaws.corpora.corpus"),
         settings=lambda wildcards: layout.settings("corpora", wildcards.corpus),

@@ -11,10 +11,10 @@ rule finetune:
         f"{layout.logs}/finetune/{{model}}/{{mixture}}/{{task}}/{{finetuning_size}}.tsv"
     conda:
         "../../envs/transferlaws.yaml"
-    threads: costs.threads("finetune")
+    threads: jobs.threads("finetune")
     resources:
-        mem_mb=costs.mem_mb("finetune"),
-        runtime=costs.runtime("finetune"),
+        mem_mb=jobs.mem_mb("finetune"),
+        runtime=jobs.runtime("finetune"),
     params:
         code=fingerprint("transferlaws.training.finetune"),
         settings=layout.settings("finetuning"),
@@ -49,8 +49,8 @@ rule evaluate:
         "../../envs/transferlaws.yaml"
     threads: 1
     resources:
-        mem_mb=costs.mem_mb("evaluate"),
-        runtime=costs.runtime("evaluate"),
+        mem_mb=jobs.mem_mb("evaluate"),
+        runtime=jobs.runtime("evaluate"),
     params:
         code=fingerprint("transferlaws.evaluation.evaluate"),
         settings=layout.settings("evaluation"),
@@ -80,8 +80,8 @@ rule score:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=jobs.mem_mb("score"),
+        runtime=jobs.runtime("score"),
     params:
         code=fingerprint("transferlaws.evaluation.score"),
         study=layout.study.study,

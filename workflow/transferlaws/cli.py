@@ -3,13 +3,15 @@
 import argparse
 import importlib
 import logging
+import os
 import sys
 from pathlib import Path
 
 from transferlaws import store
-from transferlaws.errors import UserError
+from transferlaws.errors import PassingError, UserError
 from transferlaws.files import remedy
 from transferlaws.progress import configure_log
+from transferlaws.scheduling import REFUSED
 
 # stage -> (module with add_arguments and run, one line of help); imported only when asked for
 STAGES = {
@@ -46,11 +48,13 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     logger = logging.getLogger("transferlaws")
     try:
-        configure_log(arguments.log)
+        configure_log(arguments.log, "a" if "WORLD_SIZE" in os.environ else "w")  # under torchrun a log has begun
         module = STAGES[arguments.stage][0]
         store.through(arguments.stage, module, arguments, importlib.import_module(module).run)
     except UserError as error:
         logger.error("transferlaws %s: %s", arguments.stage, error)
+        if not isinstance(error, PassingError):
+            logger.info(REFUSED)
         return 1
     except Exception as error:
         if advice := remedy(error):

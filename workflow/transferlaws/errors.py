@@ -9,5 +9,9 @@ class UserError(Exception):
     """
 
 
+class PassingError(UserError):
+    """What another attempt may overcome as it stands: a full disk, a server that does not answer, memory that ran out."""
+
+
 class ChecksumError(UserError):
     """A file is not the one its producer recorded: truncated, altered or half written."""

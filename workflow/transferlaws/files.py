@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from transferlaws.errors import ChecksumError, UserError
+from transferlaws.errors import ChecksumError, PassingError, UserError
 
 logger = logging.getLogger("transferlaws")
 
@@ -39,7 +39,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         _sync_folder(path.parent)
     except Exception as error:
         if advice := remedy(error):
-            raise UserError(f"{path}: cannot be written. {advice}") from error
+            raise PassingError(f"{path}: cannot be written. {advice}") from error
         raise
     finally:
         if temporary is not None:

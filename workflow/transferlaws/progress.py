@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import time
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 
@@ -84,7 +85,8 @@ def configure_log(path: Path | None, mode: str = "w") -> None:
 
     Args:
         path: the file; None for none.
-        mode: "w" begins the file anew; "a" is for the other processes of a stage.
+        mode: "w" begins the file anew and keeps an earlier attempt's as `name.1.log`, `name.2.log` and so on; "a" is for the other
+            processes of a stage.
     """
     logger.setLevel(logging.INFO)
     logger.propagate = False
@@ -94,6 +96,8 @@ def configure_log(path: Path | None, mode: str = "w") -> None:
     logger.handlers = [terminal]
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if mode == "w" and path.is_file() and path.stat().st_size:
+            path.rename(next(kept for number in count(1) if not (kept := path.with_suffix(f".{number}{path.suffix}")).exists()))
         path.open(mode).close()
         file = logging.FileHandler(path, mode="a", encoding="utf-8")  # processes append, none writes over another's lines
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

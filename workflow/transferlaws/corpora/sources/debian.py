@@ -16,7 +16,7 @@ from transferlaws.corpora.settings import DebianBitext, DebianCorpus, Package
 from transferlaws.corpora.sources import Context, Provenance
 from transferlaws.corpora.sources.fasta import windows
 from transferlaws.corpora.sources.files import read_documents, read_rows
-from transferlaws.errors import ChecksumError, UserError
+from transferlaws.errors import ChecksumError, PassingError, UserError
 from transferlaws.files import sha256
 
 
@@ -66,7 +66,7 @@ def _fetch(package: Package, cache: Path) -> Path:
             found = list(Path(temporary).glob("*.deb"))
             if result.returncode or len(found) != 1:
                 reason = " ".join(result.stderr.split())[-300:]
-                raise UserError(f"{package.name}={package.version}: apt could not download it ({reason}). Try `apt-get update`.")
+                raise PassingError(f"{package.name}={package.version}: apt could not download it ({reason}). Try `apt-get update`.")
             if (actual := sha256(found[0])) != package.sha256:
                 raise ChecksumError(f"{package.name}={package.version}: SHA-256 is {actual}, the config pins {package.sha256}.")
             os.replace(found[0], deb)
