@@ -15,7 +15,7 @@ BASE = {"score": (1000, 10), "fit": (1000, 5), "advise": (1000, 5), "figure": (1
 CURVE_MB = 1.0  # of a page or a fit, measured: 2,000 curves take 1.6 GB
 SENTENCE_MB = {"score": 1.5e-3}  # its counts of n-grams are lists of numbers until they are written
 OTHER_SENTENCE_MB = 3e-4
-SENTENCE_SECONDS = 2e-3  # both scores, on one core
+SENTENCE_SECONDS = 1e-3  # both scores, on one core
 CURVE_SECONDS = {"fit": 1.2e-3, "advise": 0.3, "figure": 0.05, "summary": 0.3}  # of a fit: a bootstrap
 COMET_MB, COMET_MINUTES = 8000, 60
 
