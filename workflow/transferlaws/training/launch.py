@@ -9,6 +9,7 @@ from transferlaws.environment import SHARED
 from transferlaws.training.job import in_job, this_job
 
 PORTS = range(20_000, 30_000)
+OF_THE_JOB = ("SLURM_JOB_ID", "SLURM_CLUSTER_NAME", "SLURM_CONF")
 
 logger = logging.getLogger("transferlaws")
 
@@ -28,9 +29,12 @@ def spread() -> None:
     stage = ["-m", "--", "transferlaws", *sys.argv[1:]]
     torchrun = [sys.executable, "-m", "torch.distributed.run"]
     number = os.environ["SLURM_JOB_ID"]
+    variables = dict(os.environ)
     if job.nodes == 1 and job.gpus:
         command = [*torchrun, "--nproc-per-node", str(job.gpus), "--standalone", *stage]
     else:
+        # srun takes the variables of the step that it is started in for wishes, and that step has one node
+        variables = {name: value for name, value in variables.items() if not name.startswith("SLURM_") or name in OF_THE_JOB}
         # this step has one task's cores on one node: another, over the whole job, lies beside it
         cores = int(os.environ.get("SLURM_CPUS_PER_TASK", "1")) * (1 if job.gpus else job.processes)
         command = ["srun", "--overlap", f"--nodes={job.nodes}", f"--ntasks={job.nodes}", "--ntasks-per-node=1"]
@@ -40,4 +44,4 @@ def spread() -> None:
         command += ["--nnodes", str(job.nodes), "--rdzv-backend", "c10d", "--rdzv-id", number]
         command += ["--rdzv-endpoint", f"{socket.gethostname()}:{PORTS[int(number) % len(PORTS)]}", *stage]
     logger.info("[launch] %d nodes, %d processes on this one", job.nodes, job.processes)
-    os.execvp(command[0], command)
+    os.execvpe(command[0], command, variables)
