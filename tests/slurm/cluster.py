@@ -92,7 +92,9 @@ class Cluster:
         ports = dict(zip(("controller_port", "n1_port", "n2_port"), _free_ports(3), strict=True))
         host = socket.gethostname().split(".")[0]
         self.config.write_text(CONFIG.format(folder=folder, host=host, user=getpass.getuser(), kill_wait=kill_wait, **ports))
-        (folder / "gres.conf").write_text("".join(f"NodeName=n{1 + number // 2} Name=gpu File={gpu}\n" for number, gpu in enumerate(gpus)))
+        (folder / "gres.conf").write_text(
+            "".join(f"NodeName=n{1 + number // 2} Name=gpu File={gpu}\n" for number, gpu in enumerate(gpus))
+        )
         (folder / "cgroup.conf").write_text("CgroupAutomount=no\n")
         # The executor plugin removes SLURM_CONF inside jobs. A cluster has its config in /etc; this one has it in its programs.
         for name in ("srun", "scontrol"):

@@ -1,4 +1,4 @@
-"""A pretraining rule whose profile asks for several GPUs, tasks or nodes trains with a process on each (gloo: the GPUs are fakes)."""
+"""A rule whose profile asks for several GPUs, tasks or nodes trains with a process on each (gloo: the GPUs are fakes)."""
 
 import json
 import shutil
@@ -24,10 +24,23 @@ def pretrain(cluster: Cluster, study: Path, **asked: object) -> dict:
     (study / "profile/config.yaml").write_text(yaml.safe_dump(profile))
     shutil.rmtree(study / Path(TRAJECTORY).parent, ignore_errors=True)
     shutil.rmtree(study / "results/.state", ignore_errors=True)
-    command = [sys.executable, "-m", "snakemake", TRAJECTORY, "--profile", "profile", "--configfile", "tiny.yaml", "--rerun-triggers", "mtime"]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        TRAJECTORY,
+        "--profile",
+        "profile",
+        "--configfile",
+        "tiny.yaml",
+        "--rerun-triggers",
+        "mtime",
+    ]
     environment = {**cluster.environment, "OMP_NUM_THREADS": "1", "LOGLEVEL": "INFO"}
     environment.pop("PYTHONPATH", None)
-    done = subprocess.run(command, cwd=study, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        command, cwd=study, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]
     return json.loads((study / TRAJECTORY).read_text())
 
@@ -48,7 +61,9 @@ def study(finished_tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         ({"nodes": 2, "gres": "'gpu:2'"}, 2, 2),
     ],
 )
-def test_a_process_on_every_gpu_task_and_node(cluster: Cluster, study: Path, finished_tiny: Path, asked: dict, nodes: int, each: int) -> None:
+def test_a_process_on_every_gpu_task_and_node(
+    cluster: Cluster, study: Path, finished_tiny: Path, asked: dict, nodes: int, each: int
+) -> None:
     cluster.rest()
     alone = json.loads((finished_tiny / TRAJECTORY).read_text())
     together = pretrain(cluster, study, **asked)

@@ -5,6 +5,7 @@ import yaml
 from snakemake.exceptions import WorkflowError
 
 from transferlaws import records, scheduling
+from transferlaws.cli import STAGES
 from transferlaws.config import overlay
 from transferlaws.errors import UserError
 from transferlaws.fingerprint import fingerprint
@@ -29,6 +30,12 @@ scheduling.grow(workflow.resource_settings, asked.growing())
 environment.hand_over(layout.resolved(), layout.study.store)
 os.environ[environment.DEVICE] = layout.study.compute.device
 environment.mark_shared(not workflow.remote_exec)
+
+
+def code(stage):
+    """The identity of a stage's code, its module as the command line names it."""
+    return fingerprint(STAGES[stage][0])
+
 
 if workflow.is_main_process:
     records.restore(layout.root)
@@ -72,10 +79,10 @@ rule plan:
         table=f"{layout.root}/plan.csv",
         text=f"{layout.root}/plan.txt",
     log:
-        f"{layout.logs}/layout.log",
+        f"{layout.logs}/plan.log",
     conda:
         "../../envs/transferlaws.yaml"
     params:
-        code=fingerprint("transferlaws.costs.plan_stage"),
+        code=code("plan"),
     shell:
         "python -m transferlaws plan {input:q} --csv {output.table:q} --text {output.text:q} --log {log:q} && cat {output.text:q}"

@@ -15,7 +15,7 @@ rule pretrain:
         mem_mb=jobs.mem_mb("pretrain"),
         runtime=jobs.runtime("pretrain"),
     params:
-        code=fingerprint("transferlaws.training.pretrain"),
+        code=code("pretrain"),
         settings=layout.settings("pretraining", leave_out=("ladder", "seeds")),
         ladder=layout.settings("pretraining", "ladder"),
         model=lambda wildcards: layout.settings("models", wildcards.model),

@@ -18,7 +18,7 @@ def run_beside(workflow: Any, names: Iterable[str]) -> None:
 
 
 def grow(settings: Any, growing: Iterable[tuple[str, str, str]]) -> None:
-    """Let plain numbers of `set-resources` grow with the attempt, as the rules' own do: (rule, resource, expression of `attempt`)."""
+    """Let plain numbers of `set-resources` grow with the attempt, as the rules' own do: (rule, resource, expression)."""
     from snakemake.resources import Resources
 
     for rule, name, expression in growing:

@@ -11,8 +11,8 @@ LOCAL = "local_minutes"  # in Snakemake's `config`, where a profile says it; no 
 class Requests:
     """`set-resources` and `default-resources` of this call of Snakemake.
 
-    Beside the resources that a cluster knows, a profile may state `runtime_limit` (minutes) and `mem_mb_limit`: no job, whatever its
-    attempt, asks for more.
+    Beside the resources that a cluster knows, a profile may state `runtime_limit` (minutes) and `mem_mb_limit`: no job asks
+    for more, whatever its attempt.
     """
 
     def __init__(self, rules: dict[str, dict[str, Any]] | None = None, defaults: dict[str, Any] | None = None) -> None:

@@ -19,8 +19,8 @@ logger = logging.getLogger("transferlaws")
 def choose_device() -> torch.device:
     """A GPU if there is one: of several, that which the fewest stages on this machine use; under torchrun, that of the process.
 
-    On a CPU, denormals are flushed: moments that decay to nothing would slow every step. In a SLURM job a GPU is taken only if SLURM
-    gave it; `UserError` if the study is planned for one and the job has none.
+    On a CPU, denormals are flushed: moments that decay to nothing would slow every step. In a SLURM job a GPU is taken only
+    if SLURM gave it; `UserError` if the study is planned for one and the job has none.
     """
     if not gpu_allowed() or not torch.cuda.is_available():
         torch.set_flush_denormal(True)

@@ -43,8 +43,8 @@ def this_job(variables: Mapping[str, str]) -> Job:
     except (OSError, subprocess.SubprocessError, KeyError) as error:
         said = getattr(error, "stderr", None) or error
         raise PassingError(
-            f"SLURM does not say how many nodes job {variables['SLURM_JOB_ID']} has (`{' '.join(command)}`: {said}). Make `scontrol` "
-            f"work inside jobs, or set {SHARED}=1 to train in this process alone."
+            f"SLURM does not say how many nodes job {variables['SLURM_JOB_ID']} has (`{' '.join(command)}`: {said}). Make "
+            f"`scontrol` work inside jobs, or set {SHARED}=1 to train in this process alone."
         ) from None
 
 

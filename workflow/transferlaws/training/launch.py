@@ -15,7 +15,7 @@ logger = logging.getLogger("transferlaws")
 
 
 def spread() -> None:
-    """Replace this process by torchrun if its SLURM job has more than one GPU, task or node; return where there is nothing to spread.
+    """Replace this process by torchrun if its SLURM job has more than one GPU, task or node; return where it has not.
 
     The rendezvous is this node, at a port that the job's number decides. Several jobs of one Snakemake on one node share what SLURM
     gave Snakemake, so none of them spreads.
