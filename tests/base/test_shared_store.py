@@ -81,7 +81,9 @@ def test_links_are_not_followed(filled, tmp_path, target):
     assert moved.exists()
 
 
-@pytest.mark.parametrize("damage", ["empty sums", "no manifest", "altered", "more files", "manifest disagrees", "fifo", "long sums"])
+@pytest.mark.parametrize(
+    "damage", ["empty sums", "no manifest", "altered", "more files", "manifest disagrees", "fifo", "long sums"]
+)
 def test_a_broken_entry_is_made_again(filled, tmp_path, damage):
     entry = entry_of(filled)
     text, sums = entry / "part/text.jsonl", (entry / "SHA256SUMS").read_text().splitlines()

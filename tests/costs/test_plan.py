@@ -116,6 +116,7 @@ def test_a_curve_on_a_cpu_asks_for_a_core_a_group_and_says_what_it_costs(tmp_pat
     assert Jobs(tiny(tmp_path, **changes, compute={"device": "h100"})).threads("finetune")(job) == 1
 
 
+@hypothesis.settings(deadline=None)
 @hypothesis.given(starts=st.integers(0, 200), rates=st.integers(1, 5), group=st.integers(0, 20), data=st.data())
 def test_groups_of_a_curve_are_alike_and_those_that_are_left_stay_as_they_are(starts, rates, group, data):
     settings = FinetuningSettings(learning_rates=[0.1] * rates, group=group)

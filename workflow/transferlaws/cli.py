@@ -10,8 +10,8 @@ from pathlib import Path
 from transferlaws import store
 from transferlaws.errors import PassingError, UserError
 from transferlaws.files import remedy
-from transferlaws.progress import configure_log
-from transferlaws.scheduling import REFUSED
+from transferlaws.progress import configure_log, forget_attempt
+from transferlaws.scheduling import refusal
 
 # stage -> (module with add_arguments and run, one line of help); imported only when asked for
 STAGES = {
@@ -49,12 +49,14 @@ def main(argv: list[str] | None = None) -> int:
     logger = logging.getLogger("transferlaws")
     try:
         configure_log(arguments.log, "a" if "WORLD_SIZE" in os.environ else "w")  # under torchrun a log has begun
+        if arguments.log:
+            refusal(arguments.log).unlink(missing_ok=True)
         module = STAGES[arguments.stage][0]
         store.through(arguments.stage, module, arguments, importlib.import_module(module).run)
     except UserError as error:
         logger.error("transferlaws %s: %s", arguments.stage, error)
-        if not isinstance(error, PassingError):
-            logger.info(REFUSED)
+        if arguments.log and not isinstance(error, PassingError):
+            refusal(arguments.log).touch()
         return 1
     except Exception as error:
         if advice := remedy(error):
@@ -62,4 +64,6 @@ def main(argv: list[str] | None = None) -> int:
             return 1
         logger.exception("transferlaws %s: unexpected error", arguments.stage)
         return 2
+    if arguments.log:
+        forget_attempt(arguments.log)
     return 0

@@ -114,7 +114,11 @@ def _recorded(value: object) -> Iterator[tuple[str, str]]:
             yield from _recorded(item)
     if not isinstance(value, dict):
         return
-    for name, checksum, within in (("file", "sha256", ""), ("offsets", "offsets_sha256", ""), ("path", "sha256", "/model.safetensors")):
+    for name, checksum, within in (
+        ("file", "sha256", ""),
+        ("offsets", "offsets_sha256", ""),
+        ("path", "sha256", "/model.safetensors"),
+    ):
         if isinstance(value.get(name), str) and isinstance(value.get(checksum), str):
             yield value[name] + within, value[checksum]
     if isinstance(value.get("files"), dict):

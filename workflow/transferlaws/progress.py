@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import time
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -80,8 +81,8 @@ def configure_log(path: Path | None, mode: str = "w") -> None:
 
     Args:
         path: the file; None for none.
-        mode: "w" begins the file anew and keeps an earlier attempt's as `name.1.log`, `name.2.log` and so on; "a" is for the other
-            processes of a stage.
+        mode: "w" begins the file anew, also as `name.1.log`, `name.2.log` and so on, which Snakemake does not delete before the
+            next attempt; "a" is for the other processes of a stage.
     """
     logger.setLevel(logging.INFO)
     logger.propagate = False
@@ -91,9 +92,24 @@ def configure_log(path: Path | None, mode: str = "w") -> None:
     logger.handlers = [terminal]
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if mode == "w" and path.is_file() and path.stat().st_size:
-            path.rename(next(kept for number in count(1) if not (kept := path.with_suffix(f".{number}{path.suffix}")).exists()))
+        if mode == "w":
+            path.unlink(missing_ok=True)  # not only emptied: an earlier attempt's log may be the same file
         path.open(mode).close()
+        if mode == "w":
+            with suppress(OSError):  # a file system without links
+                os.link(path, next(kept for number in count(1) if not (kept := _attempt(path, str(number))).exists()))
         file = logging.FileHandler(path, mode="a", encoding="utf-8")  # processes append, none writes over another's lines
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logger.handlers.append(file)
+
+
+def forget_attempt(path: Path) -> None:
+    """Leave the log its one name: it is no failed attempt's."""
+    for kept in path.parent.glob(_attempt(path, "*").name):
+        with suppress(OSError):
+            if kept.samefile(path):
+                kept.unlink()
+
+
+def _attempt(path: Path, number: str) -> Path:
+    return path.with_suffix(f".{number}{path.suffix}")

@@ -1,12 +1,8 @@
 """What the workflow asks of Snakemake itself: which steps run beside it, what grows with an attempt, what is not tried again."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-
-REFUSED = "[refused] the same input would be refused again, so this is not tried again"
-TAIL = 4096  # bytes of a log that hold its last line
 
 
 def run_beside(workflow: Any, names: Iterable[str]) -> None:
@@ -39,17 +35,11 @@ def _limit_retries(kind: type) -> None:
 
     def restart_times(self: Any) -> int:
         jobs = getattr(self, "jobs", [self])
-        return 0 if any(refused(log) for job in jobs for log in job.log) else before.fget(self)
+        return 0 if any(refusal(log).exists() for job in jobs for log in job.log) else before.fget(self)
 
     kind.restart_times = property(restart_times)
 
 
-def refused(log: str | Path) -> bool:
-    """Whether a stage's log ends with the mark of a `UserError` that no other attempt can mend."""
-    try:
-        with open(log, "rb") as file:
-            file.seek(max(os.path.getsize(log) - TAIL, 0))
-            last = file.read().decode(errors="replace").rstrip().rpartition("\n")[2]
-    except OSError:
-        return False
-    return last.endswith(REFUSED)
+def refusal(log: str | Path) -> Path:
+    """The file beside a stage's log that stands for a `UserError` which no other attempt can mend."""
+    return Path(log).with_suffix(".refused")

@@ -1,7 +1,6 @@
 """Which device a stage computes on."""
 
 import fcntl
-import logging
 import os
 import tempfile
 from itertools import count
@@ -9,11 +8,7 @@ from pathlib import Path
 
 import torch
 
-from transferlaws.environment import DEVICE
-from transferlaws.errors import UserError
-from transferlaws.training.job import VISIBLE, given_gpus, in_job
-
-logger = logging.getLogger("transferlaws")
+from transferlaws.training.job import check_gpu, gpu_given
 
 
 def choose_device() -> torch.device:
@@ -22,7 +17,8 @@ def choose_device() -> torch.device:
     On a CPU, denormals are flushed: moments that decay to nothing would slow every step. In a SLURM job a GPU is taken only
     if SLURM gave it; `UserError` if the study is planned for one and the job has none.
     """
-    if not gpu_allowed() or not torch.cuda.is_available():
+    check_gpu()
+    if not torch.cuda.is_available() or not gpu_given():
         torch.set_flush_denormal(True)
         return torch.device("cpu")
     number = torch.cuda.device_count()
@@ -34,21 +30,6 @@ def choose_device() -> torch.device:
         index = least_used([str(torch.cuda.get_device_properties(gpu).uuid) for gpu in range(number)])
     torch.cuda.set_device(index)
     return torch.device("cuda", index)
-
-
-def gpu_allowed() -> bool:
-    """False in a SLURM job without a GPU: what torch may see there belongs to other jobs. The log says so."""
-    if not in_job() or given_gpus(os.environ):
-        return True
-    planned = os.environ.get(DEVICE, "cpu")
-    how = "ask for one in the profile (`set-resources`: `gpu: 1`)"
-    if planned != "cpu":
-        raise UserError(
-            f"the study's compute.device is {planned}, but SLURM gave job {os.environ['SLURM_JOB_ID']} no GPU: {how}, "
-            f"or set compute.device to cpu. Where SLURM does not count GPUs, set {VISIBLE[0]} in the job."
-        )
-    logger.warning("this SLURM job has no GPU, so it computes on the CPU; %s if it should have one.", how)
-    return False
 
 
 def least_used(gpus: list[str]) -> int:

@@ -1,15 +1,18 @@
 """What SLURM gave the job that this process runs in."""
 
+import logging
 import os
 import re
 import subprocess
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from transferlaws.environment import SHARED
-from transferlaws.errors import PassingError
+from transferlaws.environment import DEVICE, SHARED
+from transferlaws.errors import PassingError, UserError
 
 VISIBLE = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
+
+logger = logging.getLogger("transferlaws")
 
 
 class Job(NamedTuple):
@@ -54,3 +57,23 @@ def given_gpus(variables: Mapping[str, str]) -> int:
         return int(count)
     visible = next((variables[name] for name in VISIBLE if variables.get(name)), "")
     return len([gpu for gpu in visible.split(",") if gpu and gpu not in ("-1", "NoDevFiles")])
+
+
+def gpu_given() -> bool:
+    """False in a SLURM job without a GPU: what torch sees there belongs to other jobs."""
+    if not in_job() or given_gpus(os.environ):
+        return True
+    logger.warning("this machine's GPUs are other jobs': SLURM gave this one none, so it computes on the CPU.")
+    return False
+
+
+def check_gpu() -> None:
+    """`UserError` in a SLURM job without a GPU where the study is planned for one: its time limit is reckoned for that."""
+    planned = os.environ.get(DEVICE, "cpu")
+    if planned == "cpu" or not in_job() or given_gpus(os.environ):
+        return
+    how = "ask for one in the profile (`set-resources`: `gpu: 1`)"
+    raise UserError(
+        f"the study's compute.device is {planned}, but SLURM gave job {os.environ['SLURM_JOB_ID']} no GPU: {how}, "
+        f"or set compute.device to cpu. Where SLURM does not count GPUs, set {VISIBLE[0]} in the job."
+    )

@@ -14,7 +14,7 @@ OF_THE_JOB = ("SLURM_JOB_ID", "SLURM_CLUSTER_NAME", "SLURM_CONF")
 logger = logging.getLogger("transferlaws")
 
 
-def spread() -> None:
+def relaunch() -> None:
     """Replace this process by torchrun if its SLURM job has more than one GPU, task or node; return where it has not.
 
     The rendezvous is this node, at a port that the job's number decides. Several jobs of one Snakemake on one node share what SLURM
