@@ -16,6 +16,7 @@ from transferlaws.scheduling import refusal
 # stage -> (module with add_arguments and run, one line of help); imported only when asked for
 STAGES = {
     "plan": ("transferlaws.costs.stage", "a study's config -> what it costs: jobs, operations, hours, disk, text"),
+    "fetch": ("transferlaws.fetch", "a study's config -> downloads in the caches, for machines without a network"),
     "bitext": ("transferlaws.corpora.bitext", "a source of sentence pairs -> cleaned, split pairs"),
     "corpus": ("transferlaws.corpora.corpus", "a source of text -> cleaned documents without dev and test items"),
     "vocabulary": ("transferlaws.tokens.vocabulary_stage", "corpora -> the shared vocabulary"),

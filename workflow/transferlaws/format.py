@@ -1,6 +1,7 @@
 """Numbers in words, one way for logs, texts, pages and figures."""
 
 import math
+import unicodedata
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from itertools import product
 
@@ -63,3 +64,8 @@ def probability(share: float, *bounds: float) -> str:
         if all((float(shown) >= bound) == (share >= bound) for bound in bounds):
             break
     return f"{shown:.{digits}%}"
+
+
+def printable(text: str) -> str:
+    """Text without control, format (bidirectional override) and unassigned characters; line breaks and tabs stay."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -11,7 +11,7 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from transferlaws.format import short_number
+from transferlaws.format import printable, short_number
 
 LINES_EVERY = 5.0  # seconds
 
@@ -76,6 +76,13 @@ class Progress:
             logger.info("[%s] done: %s %s in %.0f s", self.label, short_number(self.done), self.unit, time.monotonic() - self.start)
 
 
+class _Printable(logging.Formatter):
+    """Lines without control characters, which names in data may hold."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def configure_log(path: Path | None, mode: str = "w") -> None:
     """The package's log: everything to the file; to the terminal progress lines under the workflow, and warnings always.
 
@@ -89,6 +96,7 @@ def configure_log(path: Path | None, mode: str = "w") -> None:
     terminal = logging.StreamHandler()
     lines = sys.stderr.isatty() and os.environ.get("TRANSFERLAWS_PROGRESS") == "lines"
     terminal.setLevel(logging.INFO if lines else logging.WARNING)
+    terminal.setFormatter(_Printable())
     logger.handlers = [terminal]
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +107,7 @@ def configure_log(path: Path | None, mode: str = "w") -> None:
             with suppress(OSError):  # a file system without links
                 os.link(path, next(kept for number in count(1) if not (kept := _attempt(path, str(number))).exists()))
         file = logging.FileHandler(path, mode="a", encoding="utf-8")  # processes append, none writes over another's lines
-        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        file.setFormatter(_Printable("%(asctime)s %(levelname)s %(message)s"))
         logger.handlers.append(file)
 
 
