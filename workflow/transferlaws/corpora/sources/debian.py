@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from filelock import FileLock
 
 from transferlaws.corpora.items import Document, Pair
+from transferlaws.corpora.readers.opening import bomb, most_expansion
 from transferlaws.corpora.settings import DebianBitext, DebianCorpus, Package
 from transferlaws.corpora.sources import Context, Provenance
 from transferlaws.corpora.sources.fasta import windows
@@ -76,6 +77,7 @@ def _fetch(package: Package, cache: Path) -> Path:
 def _members(deb: Path, patterns: list[str], folder: Path) -> Iterator[Path]:
     """Extract the regular files that match; yields where they lie below `folder`."""
     command = ["dpkg-deb", "--fsys-tarfile", str(deb)]
+    left = most = most_expansion(deb.stat().st_size)
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE) as process,
         tarfile.open(fileobj=process.stdout, mode="r|") as archive,
@@ -85,6 +87,9 @@ def _members(deb: Path, patterns: list[str], folder: Path) -> Iterator[Path]:
             inside = not name.is_absolute() and ".." not in name.parts
             if not member.isfile() or not inside or not any(fnmatchcase(str(name), pattern) for pattern in patterns):
                 continue
+            left -= member.size
+            if left < 0:
+                raise bomb(str(deb), most)
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             with open(path, "wb") as file:
