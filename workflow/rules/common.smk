@@ -1,10 +1,11 @@
+import os
 import time
 from os.path import splitext
 
 import yaml
 from snakemake.logging import logger
 
-from transferlaws import records
+from transferlaws import records, scheduling
 from transferlaws.cli import STAGES
 from transferlaws.config import overlay
 from transferlaws.earlier import check_sources, last_study, repeated
@@ -12,9 +13,12 @@ from transferlaws.errors import UserError
 from transferlaws.failures import last_words
 from transferlaws.fingerprint import fingerprint
 from transferlaws.costs.estimate import Costs
+from transferlaws.costs.jobs import Jobs
+from transferlaws.costs.requests import LOCAL, requests
 from transferlaws.layout import Layout, folders, names_pattern
 
 # `configfile:` would merge a mixture's weights with those of the default's mixture of that name.
+local_minutes = float(config.pop(LOCAL, 0))
 config = overlay(
     yaml.safe_load((Path(workflow.basedir) / "config.yaml").read_text()), config
 )
@@ -28,10 +32,14 @@ def refuse(error):
 
 try:
     layout = Layout(config)
-    costs = Costs(layout)
+    asked = requests(workflow.resource_settings)
+    jobs = Jobs(Costs(layout), asked)
 except UserError as error:
     refuse(error)
+scheduling.grow(workflow.resource_settings, asked.growing())
 environment.hand_over(layout.resolved(), layout.study.store)
+os.environ[environment.DEVICE] = layout.study.compute.device
+environment.mark_shared(not workflow.remote_exec)
 
 
 def code(stage):

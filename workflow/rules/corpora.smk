@@ -10,8 +10,8 @@ rule bitext:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=costs.mem_mb("bitext"),
-        runtime=costs.runtime("bitext"),
+        mem_mb=jobs.mem_mb("bitext"),
+        runtime=jobs.runtime("bitext"),
     params:
         code=code("bitext"),
         settings=lambda wildcards: layout.settings("bitexts", wildcards.bitext),
@@ -36,8 +36,8 @@ rule corpus:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=costs.mem_mb("corpus"),
-        runtime=costs.runtime("corpus"),
+        mem_mb=jobs.mem_mb("corpus"),
+        runtime=jobs.runtime("corpus"),
     params:
         code=code("corpus"),
         settings=lambda wildcards: layout.settings("corpora", wildcards.corpus),

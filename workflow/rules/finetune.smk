@@ -12,10 +12,10 @@ rule finetune:
         f"{layout.logs}/finetune/{{model}}/{{mixture}}/{{task}}/{{finetuning_size}}.tsv"
     conda:
         "../../envs/transferlaws.yaml"
-    threads: costs.threads("finetune")
+    threads: jobs.threads("finetune")
     resources:
-        mem_mb=costs.mem_mb("finetune"),
-        runtime=costs.runtime("finetune"),
+        mem_mb=jobs.mem_mb("finetune"),
+        runtime=jobs.runtime("finetune"),
     params:
         code=code("finetune"),
         settings=layout.settings("finetuning"),
@@ -50,8 +50,8 @@ rule evaluate:
         "../../envs/transferlaws.yaml"
     threads: 1
     resources:
-        mem_mb=costs.mem_mb("evaluate"),
-        runtime=costs.runtime("evaluate"),
+        mem_mb=jobs.mem_mb("evaluate"),
+        runtime=jobs.runtime("evaluate"),
     params:
         code=code("evaluate"),
         settings=layout.settings("evaluation"),
@@ -81,8 +81,8 @@ rule score:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=jobs.mem_mb("score"),
+        runtime=jobs.runtime("score"),
     params:
         code=code("score"),
         study=layout.study.study,

@@ -12,8 +12,8 @@ rule vocabulary:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=jobs.mem_mb("vocabulary"),
+        runtime=jobs.runtime("vocabulary"),
     params:
         code=code("vocabulary"),
         settings=layout.settings("vocabulary", leave_out=("corpora",)),
@@ -39,8 +39,8 @@ rule corpus_tokens:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=costs.mem_mb("corpus_tokens"),
-        runtime=costs.runtime("corpus_tokens"),
+        mem_mb=jobs.mem_mb("corpus_tokens"),
+        runtime=jobs.runtime("corpus_tokens"),
     params:
         code=code("tokens"),
         text=lambda wildcards, input: folders(input.text),
@@ -61,8 +61,8 @@ use rule corpus_tokens as bitext_tokens with:
     benchmark:
         f"{layout.logs}/tokens/{{bitext}}.tsv"
     resources:
-        mem_mb=costs.mem_mb("bitext_tokens"),
-        runtime=costs.runtime("bitext_tokens"),
+        mem_mb=jobs.mem_mb("bitext_tokens"),
+        runtime=jobs.runtime("bitext_tokens"),
     params:
         code=code("tokens"),
         text=lambda wildcards, input: folders(input.text),

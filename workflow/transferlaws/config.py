@@ -5,6 +5,7 @@ The JSON schema in `workflow/schemas/` and the table in the docs are generated f
 
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -50,10 +51,35 @@ def count(value: object) -> object:
             whole = int(scaled)
         except (ArithmeticError, ValueError):
             raise ValueError("expected a whole number, or one with k, M, G or T behind it (64k, 1M)") from None
+        if not abs(scaled) < 2**63:
+            raise ValueError("expected a number below 2^63")
         if scaled != whole:
             raise ValueError("expected a whole number of tokens or pairs")
         return whole
     return value
+
+
+OF_THE_PROJECT = ("workflow", "profiles", "envs", "studies", "config", "tests", "docs", "benchmarks", ".git", ".snakemake")
+
+
+def own_folder(path: str) -> str:
+    """A folder that may be filled and emptied: not the project's own, not above it, not one that every program has a use for."""
+    parts = PurePosixPath(path).parts
+    if ".." in parts or any(part.startswith("-") for part in parts):
+        raise ValueError("no part of it may be `..` or begin with `-`. Name a folder below this one, or an absolute path")
+    if not parts or (path.startswith("/") and len(parts) < 3) or parts[0] in OF_THE_PROJECT or {".git", ".snakemake"} & set(parts):
+        raise ValueError("this folder has another use. Name one of its own, such as `results`")
+    return path
+
+
+def place(path: str) -> str:
+    """A folder's name that a command line can hold."""
+    if not path.strip() or path.startswith("-") or not path.isprintable():
+        raise ValueError("expected the name of a folder, which does not begin with `-`")
+    return path
+
+
+Place = Annotated[str, AfterValidator(place)]
 
 
 def increasing(values: list[int]) -> list[int]:
@@ -158,13 +184,13 @@ class Study(Section):
     """A study: which models, pretrained on which mixtures, fine-tuned for which tasks, and what is fitted to the outcome."""
 
     study: Name = Field(description="Name of the study; it stands in every row of the table.")
-    results: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/+-]+$")] = Field(
+    results: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/+-]+$"), AfterValidator(own_folder)] = Field(
         "results", description="Folder that everything computed goes to."
     )
-    cache: str | None = Field(
+    cache: Place | None = Field(
         None, description="Folder for downloads, shared by checkouts; empty: `transferlaws` in the user's cache folder."
     )
-    store: str | None = Field(
+    store: Place | None = Field(
         None,
         description="Folder where corpora, bitexts, vocabularies, tokens and trajectories are kept for other checkouts, by a hash "
         "of all they depend on; left out: nowhere.",

@@ -1,6 +1,7 @@
 """Numbers in words, one way for logs, texts, pages and figures."""
 
 import math
+import unicodedata
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from itertools import product
 
@@ -73,3 +74,8 @@ def probability(share: float, *bounds: float) -> str:
 def some(rows: list[int]) -> str:
     """The first rows of a list, and how many more there are: '2, 5, 7 and 12 more'."""
     return ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
+
+
+def printable(text: str) -> str:
+    """Text without control, format (bidirectional override) and unassigned characters; line breaks and tabs stay."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for c in text)

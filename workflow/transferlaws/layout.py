@@ -226,7 +226,7 @@ class Layout:
     @property
     def cache_option(self) -> str:
         """The CLI option for the download cache; empty leaves the stage's default."""
-        return f"--cache {shlex.quote(self.study.cache)}" if self.study.cache else ""
+        return f"--cache {shlex.quote(str(Path(self.study.cache).expanduser()))}" if self.study.cache else ""
 
     @property
     def epochs_option(self) -> str:
@@ -282,8 +282,8 @@ class Layout:
         return canonical_json(tasks)
 
     def resolved(self) -> str:
-        """The whole study with every default filled in, as JSON."""
-        return canonical_json(self.study.model_dump(mode="json"))
+        """The study with every default filled in, as JSON, without this machine's folders of downloads and store."""
+        return canonical_json(self.study.model_dump(mode="json", exclude={"cache", "store"}))
 
     def identity(self) -> str:
         """A hash of the resolved study; where its files lie is no part of it."""

@@ -1,12 +1,16 @@
 """The advice as a page."""
 
+import re
+from typing import Any
+
 from transferlaws.advice.comparison import best_of
-from transferlaws.format import interval, short_number, signed
+from transferlaws.format import interval, printable, short_number, signed
 from transferlaws.measurements.significance import definitions
 
 
 def page(advice: dict) -> str:
     """Markdown of `advice.json`: answers, comparisons, laws, budget; what cannot be said is said to be so."""
+    advice = _inert(advice)
     settings = advice["settings"]
     lines = ["# Advice", ""]
     worthwhile = (
@@ -43,6 +47,18 @@ def page(advice: dict) -> str:
             f"- {_name(m['group'])}: ten times the fine-tuning data is worth a model {_times(m)}." for m in advice["model_size"]
         ]
     return "\n".join(lines) + "\n"
+
+
+def _inert(value: object) -> Any:
+    """The advice with every text on one line and without markup: names in a table from elsewhere may hold anything."""
+    if isinstance(value, dict):
+        return {_inert(key): _inert(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_inert(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    line = " ".join(printable(value).split()).replace("](", "]\\(").replace("`", "\\`")
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", line)
 
 
 def _cells(*texts: str) -> str:

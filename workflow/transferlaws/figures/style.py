@@ -2,7 +2,6 @@
 
 import math
 import textwrap
-import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 from matplotlib.transforms import ScaledTranslation, Transform
 
 from transferlaws.files import atomic
-from transferlaws.format import short_number
+from transferlaws.format import printable, short_number
 
 # Okabe and Ito's palette without yellow, which is too light on white, and without black, which is the from-scratch baseline.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -78,11 +77,6 @@ def marks(names: Iterable[str]) -> dict[str, Mark]:
     """A mark for each distinct name, in order of first appearance."""
     distinct = dict.fromkeys(names)
     return {name: Mark(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(distinct)}
-
-
-def printable(text: str) -> str:
-    """Text without control, format (bidirectional override) and unassigned characters; line breaks and tabs stay."""
-    return "".join(c if c in "\n\t" or unicodedata.category(c)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def name(text: object) -> str:

@@ -186,7 +186,7 @@ def _remedy(settings: VocabularySettings, error: str) -> str:
 
 
 def _take_over(settings: VocabularySettings, output: Path) -> dict:
-    path = _existing(settings.model)
+    path = existing_model(settings.model)
     file = HUGGING_FACE if path.suffix == ".json" else SENTENCEPIECE
     roles = {"pad_token": settings.pad_token, "eos_token": settings.eos_token} if file == HUGGING_FACE else {}
     processor = open_processor(path, settings.pad_token, settings.eos_token)
@@ -196,7 +196,7 @@ def _take_over(settings: VocabularySettings, output: Path) -> dict:
     return {"size": size, "sentinels": sentinels, "file": file, "sha256": sha256(output / file), **roles}
 
 
-def _existing(place: str) -> Path:
+def existing_model(place: str) -> Path:
     """The model's file: `place` itself, or in the folder or the snapshot that it names."""
     found = local_model(place)
     if found is None:

@@ -14,7 +14,7 @@ from transferlaws.progress import configure_log
 from transferlaws.training import cut
 from transferlaws.training.curve import Curve
 from transferlaws.training.group import train_group
-from transferlaws.training.launch import spread
+from transferlaws.training.launch import relaunch
 from transferlaws.training.log import write_lines
 from transferlaws.training.processes import side_by_side
 
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Fine-tune what is not finished yet, then write the outputs."""
-    spread()
+    relaunch()
     curve = Curve(arguments)
     with exclusive(curve.running / "lock") if curve.world.first else nullcontext():
         curve.world.wait()

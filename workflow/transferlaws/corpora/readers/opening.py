@@ -59,11 +59,13 @@ class _Zstd(io.RawIOBase):
 _OPENERS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open, ".zst": _Zstd}
 
 
-def _most(size: int) -> int:
+def most_expansion(size: int) -> int:
+    """Bytes that a file of so many bytes may expand to."""
     return max(FREE_EXPANSION, MOST_EXPANSION * size)
 
 
-def _bomb(name: str, most: int) -> UserError:
+def bomb(name: str, most: int) -> UserError:
+    """The error of a file that expands to more."""
     return UserError(
         f"{name}: expands to more than {most:,} bytes, {MOST_EXPANSION} times its size. "
         "Is it a decompression bomb? If it is real text, decompress it yourself and name the plain file."
@@ -75,7 +77,7 @@ class _Guarded(io.RawIOBase):
 
     def __init__(self, stream: BinaryIO, path: Path) -> None:
         self._stream, self._path, self._read = stream, path, 0
-        self._most = _most(path.stat().st_size)
+        self._most = most_expansion(path.stat().st_size)
 
     def readable(self) -> bool:
         return True
@@ -84,7 +86,7 @@ class _Guarded(io.RawIOBase):
         data = self._stream.read(len(buffer))
         self._read += len(data)
         if self._read > self._most:
-            raise _bomb(str(self._path), self._most)
+            raise bomb(str(self._path), self._most)
         buffer[: len(data)] = data
         return len(data)
 
@@ -115,8 +117,8 @@ def open_wheel(path: Path) -> Iterator[zipfile.ZipFile]:
         raise UserError(f"{path}: damaged or no wheel ({error}). Fetch it again.") from None
     with archive:
         for member in archive.infolist():
-            if member.file_size > (most := _most(member.compress_size)):
-                raise _bomb(f"{path}/{member.filename}", most)
+            if member.file_size > (most := most_expansion(member.compress_size)):
+                raise bomb(f"{path}/{member.filename}", most)
         yield archive
 
 

@@ -15,7 +15,7 @@ from transferlaws.corpora.items import Document, ItemWriter, Pair, is_unicode, r
 from transferlaws.corpora.readers.tables import dig
 from transferlaws.corpora.settings import HubBitext, HubCorpus
 from transferlaws.corpora.sources import Context, Provenance
-from transferlaws.errors import UserError
+from transferlaws.errors import PassingError, UserError
 from transferlaws.files import canonical_json, check_sha256, read_json, sha256, write_json
 from transferlaws.progress import Progress
 
@@ -100,7 +100,7 @@ def _continue(settings: HubCorpus | HubBitext, split: str, columns: list[str], f
             except Exception as error:
                 failures += 1
                 if isinstance(error, _PERMANENT) or type(error).__name__ in _PERMANENT_NAMES or _offline() or failures > RETRIES:
-                    raise UserError(
+                    raise PassingError(
                         f"{settings.dataset}, split {split}: {type(error).__name__}: {error} (after {state['items']} items, "
                         f"{failures} tries). {_afterwards(error, folder)}"
                     ) from error
