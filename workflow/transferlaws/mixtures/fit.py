@@ -11,7 +11,7 @@ HUBER = 1.5
 """Residuals beyond this many standard deviations count linearly."""
 NOISE_START = 0.15
 NOISE_LEAST = 1e-6
-BLOCK = 2_000_000
+BLOCK = 300_000
 """Numbers in one Jacobian."""
 ITERATIONS = 60
 ROUND = 6
@@ -98,7 +98,8 @@ def _from(start: Array, form: Form, points: Points, z: Array, include: Array, me
     theta, noise, count = start, np.full(len(z), NOISE_START), include.sum(1)
     for iterations in (15, 15, ITERATIONS):
         weights = include / noise[:, None] ** 2
-        theta, objective, value, slopes = minimise(form, points, z, weights, theta, mean, precision, iterations)
+        theta, objective = minimise(form, points, z, weights, theta, mean, precision, iterations)
+        value, slopes = form.evaluate(theta, points)
         hat = _leverage(slopes, weights, precision)
         effective = hat.sum(1)
         squares = (include * (z - value) ** 2).sum(1)
@@ -117,10 +118,10 @@ def _leverage(slopes: Array, weights: Array, precision: Array) -> Array:
 
 def minimise(
     form: Form, points: Points, z: Array, weights: Array, theta: Array, mean: Array, precision: Array, iterations: int = ITERATIONS
-) -> tuple[Array, Array, Array, Array]:
+) -> tuple[Array, Array]:
     """Minimise sum w rho(z - f) + (theta - mean)' precision (theta - mean) for each of B rows, rho being Huber's.
 
-    z, weights (B, n); theta, mean (B, P). Returns theta, objective (B,), values (B, n) and derivatives (B, n, P).
+    z, weights (B, n); theta, mean (B, P). Returns theta and the objective (B,).
     """
     size = max(1, BLOCK // (z.shape[1] * theta.shape[1]))
     theta = theta.copy()
@@ -135,7 +136,7 @@ def minimise(
             rows = rows[left]
             if not len(rows):
                 break
-    return theta, objective, *form.evaluate(theta, points)
+    return theta, objective
 
 
 def _descend(
