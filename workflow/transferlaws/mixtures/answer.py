@@ -39,13 +39,15 @@ class Optimum:
 def optimum(draws: Draws, points: Points, allowed: Limits, level: float, generator: np.random.Generator, *, pool: int) -> Optimum:
     """The mixture with the least expected value under one target's draws, and the set that holds the best one with P = `level`.
 
-    For every draw the best mixture is found; its lead over the proposed one, in standard errors of that difference, is a draw of how
-    far from the proposed mixture the truth may be. The set is every mixture within the `level` quantile of these leads: it holds the
-    best mixture with that probability whichever it is, so no pair is asked about alone.
+    For every draw the best mixture is found; its distance from the proposed one, in standard errors of the difference of their values,
+    is a draw of how far off the truth may be. The set is every mixture within the `level` quantile of these distances: it holds the
+    best one with that probability whichever it is, so no pair is asked about alone.
     """
     form, thetas = draws.fit.form, draws.thetas[0]
     corpora = points.corpora
-    tried = np.concatenate([sample(allowed, pool, generator), project(np.vstack([np.eye(corpora), np.full(corpora, 1 / corpora)]), allowed)])
+    tried = np.concatenate(
+        [sample(allowed, pool, generator), project(np.vstack([np.eye(corpora), np.full(corpora, 1 / corpora)]), allowed)]
+    )
     best, best_values = best_mixtures(form, thetas[:OPTIMA], points, allowed, tried)
     centre, _ = best_mixtures(form, draws.fit.theta[:1], points, allowed, tried)
     everything = np.concatenate([centre, project(best.mean(0, keepdims=True), allowed), tried, best])
@@ -84,7 +86,14 @@ class Standing:
 
 
 def standing(
-    draws: Draws, points: Points, found: Optimum, weights: Array, *, means: Array, run_noise: float | None, runs: Array,
+    draws: Draws,
+    points: Points,
+    found: Optimum,
+    weights: Array,
+    *,
+    means: Array,
+    run_noise: float | None,
+    runs: Array,
     generator: np.random.Generator,
 ) -> Standing:
     """Probability of being best and expected regret of measured mixtures (m, k), whose mean values over `runs` (m,) are `means`.
@@ -102,9 +111,7 @@ def standing(
         values = values + own
     share = np.bincount(values.argmin(1), minlength=len(weights)) / len(values)
     least = np.minimum(found.best_values, values[: len(found.best)].min(1))
-    return Standing(
-        values, share, (values[: len(found.best)] - least[:, None]).mean(0), values - found.draws[:, None]
-    )
+    return Standing(values, share, (values[: len(found.best)] - least[:, None]).mean(0), values - found.draws[:, None])
 
 
 def worth(draws: Draws, points: Points, weights: Array) -> Array:

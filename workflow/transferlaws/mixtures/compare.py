@@ -6,7 +6,8 @@ import numpy as np
 from scipy.stats import rankdata
 
 from transferlaws.mixtures.fit import Fit, fit
-from transferlaws.mixtures.forms import FORMS, Form
+from transferlaws.mixtures.form import Form
+from transferlaws.mixtures.forms import FORMS
 from transferlaws.mixtures.points import Array, Points
 from transferlaws.seeding import generator
 
@@ -83,9 +84,7 @@ def level_with(candidates: list[Candidate], values: Array, target: int, mixtures
     """Laws whose held-out squared errors are not told from the best one's: within two standard errors, mixture by mixture."""
     _, group = np.unique(mixtures, return_inverse=True)
     sizes = np.bincount(group)
-    per_mixture = [
-        np.bincount(group, weights=(c.held_out[target] - values[target]) ** 2) / sizes for c in candidates
-    ]
+    per_mixture = [np.bincount(group, weights=(c.held_out[target] - values[target]) ** 2) / sizes for c in candidates]
     best = int(np.argmin([c.error(values)[target] for c in candidates]))
     found = []
     for other, errors in zip(candidates, per_mixture, strict=True):

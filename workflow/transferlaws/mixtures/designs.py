@@ -20,10 +20,10 @@ def space_filling(
     equal: bool = True,
     natural: Array | None = None,
 ) -> Array:
-    """`count` allowed mixtures, (count, k), weights rounded to 0.001: first the named ones, then each the farthest from those before.
+    """`count` allowed mixtures, (count, k), weights rounded to 0.001: the named ones, then each the farthest from those before.
 
-    Distance is Hellinger's, which tells a share of 0 from one of 0.05 as well as 0.4 from 0.6. natural (k,) are the shares of the text
-    that exists. Raises `UserError` where the named ones alone are more than `count`.
+    Distance is Hellinger's, which tells a share of 0 from one of 0.05 as well as 0.4 from 0.6. natural (k,) are the shares of the
+    text that exists. Raises `UserError` where the named ones alone are more than `count`.
     """
     corpora = len(allowed.low)
     named = np.concatenate(
@@ -36,8 +36,8 @@ def space_filling(
     chosen = _unique(rounded(project(named, allowed), allowed)) if len(named) else named
     if count < max(len(chosen), 1):
         raise UserError(
-            f"count: {count} mixtures, but the single corpora, equal and natural shares are {len(chosen)} already. Ask for at least "
-            f"{max(len(chosen), 1)}, or leave some of them out."
+            f"count: {count} mixtures, but the single corpora, equal and natural shares are {len(chosen)} already. Ask for "
+            f"at least {max(len(chosen), 1)}, or leave some of them out."
         )
     pool = _unique(rounded(sample(allowed, POOL, generator(seed, "mixtures", "design")), allowed))
     if len(pool) < count:

@@ -49,8 +49,8 @@ class Draws:
 def draw(fit: Fit, count: int, generator: np.random.Generator, *, mixtures: Array | None = None) -> Draws:
     """Draw `count` times for every target.
 
-    mixtures (n,): which mixture a point is of. Points of one mixture (rungs of one trajectory) share a part of their noise, as large
-    as their residuals say; left out, every point is on its own.
+    mixtures (n,): which mixture a point is of. Points of one mixture (rungs of one trajectory) share a part of their noise, as
+    large as their residuals say; left out, every point is on its own.
     """
     targets, points = fit.values.shape
     width = fit.theta.shape[1]

@@ -1,10 +1,10 @@
-"""Fits of many targets, folds and draws at once: the mode of a Huber likelihood and the law's prior, by batched Levenberg-Marquardt."""
+"""Fits of many targets, folds and draws at once: the mode of a Huber likelihood and a prior, by batched Levenberg-Marquardt."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from transferlaws.mixtures.forms import Form
+from transferlaws.mixtures.form import Form
 from transferlaws.mixtures.points import Array, Points
 
 HUBER = 1.5
@@ -88,9 +88,7 @@ def fit(form: Form, points: Points, values: Array, include: Array | None = None)
             continue
         better = found["objective"] < best["objective"]
         best = {n: np.where(better.reshape(-1, *[1] * (part.ndim - 1)), part, best[n]) for n, part in found.items()}
-    return Fit(
-        form=form, points=points, scale=scale, values=z, include=include, prior_mean=mean, precision=precision, **best
-    )
+    return Fit(form=form, points=points, scale=scale, values=z, include=include, prior_mean=mean, precision=precision, **best)
 
 
 def _from(start: Array, form: Form, points: Points, z: Array, include: Array, mean: Array, precision: Array) -> dict[str, Array]:

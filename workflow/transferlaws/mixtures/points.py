@@ -26,7 +26,7 @@ class Points:
 
     @property
     def corpora(self) -> int:
-        """k."""
+        """Number of corpora, k."""
         return self.weights.shape[-1]
 
     def __len__(self) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from transferlaws.errors import UserError
-from transferlaws.mixtures.forms import Form
+from transferlaws.mixtures.form import Form
 from transferlaws.mixtures.points import Array, Points
 
 STEPS = 80
@@ -51,8 +51,8 @@ def limits(
     if (low < 0).any() or (low > high + 1e-12).any() or low.sum() > 1 + 1e-9 or high.sum() < 1 - 1e-9:
         text = "; ".join(f"{name} {a:.3g} to {b:.3g}" for name, a, b in zip(corpora, low, high, strict=True))
         raise UserError(
-            f"No mixture keeps these shares: {text}. They must allow a sum of 1: lower a minimum, raise a maximum, allow more passes "
-            "or fewer target_tokens."
+            f"No mixture keeps these shares: {text}. They must allow a sum of 1: lower a minimum, raise a maximum, allow more "
+            "passes or fewer target_tokens."
         )
     return Limits(low, np.minimum(high, 1.0))
 
