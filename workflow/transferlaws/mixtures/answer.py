@@ -39,9 +39,9 @@ class Optimum:
 def optimum(draws: Draws, points: Points, allowed: Limits, level: float, generator: np.random.Generator, *, pool: int) -> Optimum:
     """The mixture with the least expected value under one target's draws, and the set that holds the best one with P = `level`.
 
-    For every draw the best mixture is found; its distance from the proposed one, in standard errors of the difference of their values,
-    is a draw of how far off the truth may be. The set is every mixture within the `level` quantile of these distances: it holds the
-    best one with that probability whichever it is, so no pair is asked about alone.
+    For every draw the best mixture is found; its distance from the proposed one, in standard errors of the difference of their
+    values, is a draw of how far off the truth may be. The set is every mixture within the `level` quantile of these distances: it
+    holds the best one with that probability whichever it is, so no pair is asked about alone.
     """
     form, thetas = draws.fit.form, draws.thetas[0]
     corpora = points.corpora

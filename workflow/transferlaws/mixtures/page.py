@@ -66,8 +66,8 @@ def _measured(answer: dict) -> list[str]:
 def _worth(answer: dict) -> list[str]:
     sign = "falls" if answer["better"] == "less" else "rises"
     return [
-        f"Worth of a corpus: by how much {_safe(answer['target'])} changes when 1 % of the tokens of equal shares moves to it (where "
-        f"it {sign}, the corpus is worth more than the average token); intervals hold for all corpora at once.",
+        f"Worth of a corpus: by how much {_safe(answer['target'])} changes when 1 % of the tokens of equal shares moves to it "
+        f"(where it {sign}, the corpus is worth more than the average token); intervals hold for all corpora at once.",
         "",
         "| corpus | change |",
         "|---|---|",
