@@ -1,6 +1,7 @@
 # make study   the default study, end to end (config.yaml)
 # make test    the fast tests;  make test-all  the slow ones too
 # make check   what CI runs beside the tests: ruff, snakefmt, snakemake --lint
+# make schema  renew what the docs hold of the code: the config's schema and tables
 # make lock    renew envs/*.txt from pyproject.toml
 #
 # CUDA=1                installs the CUDA environment instead of the CPU one
@@ -17,7 +18,7 @@ READY := $(VENV)/.ready-$(if $(CUDA),cuda,cpu)
 BIN := $(abspath $(VENV))/bin
 STUDY := --cores $(CORES) $(if $(PROFILE),--profile $(PROFILE)) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: study report test test-all check schema lock clean-environment
+.PHONY: study test test-all check schema lock clean-environment
 
 # A killed Snakemake leaves its lock behind. flock tells a dead one from a running one: the system drops it with the process.
 study: $(READY)

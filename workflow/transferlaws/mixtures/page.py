@@ -1,6 +1,6 @@
 """The answers about mixtures as a page."""
 
-from transferlaws.laws.words import interval_text, probability_text, signed_text
+from transferlaws import format as words
 
 SHOWN = 12
 
@@ -35,7 +35,7 @@ def _proposed(answer: dict, level: float) -> list[str]:
     return [
         f"**Train: {shares}.**{tried}",
         "",
-        f"- Predicted {answer['target']}: {interval_text(found['predicted'])}; a new run: {interval_text(found['new_run'])}.",
+        f"- Predicted {answer['target']}: {words.interval(found['predicted'])}; a new run: {words.interval(found['new_run'])}.",
         f"- Any of these may be the best mixture ({level:.0%}): {ranges}. "
         f"They are {_share(found['set_share'])} of the mixtures tried.",
         f"- Expected distance to the best mixture: {found['expected_regret']:.3g}.",
@@ -55,8 +55,8 @@ def _measured(answer: dict) -> list[str]:
         behind = row["worse_than_proposed"]
         mark = " (may be best)" if row["may_be_best"] else ""
         lines.append(
-            f"| {shares} | {row['runs']} | {row['measured']:.4g} | {interval_text(row['predicted'])} | "
-            f"{probability_text(row['probability_best'])} | {row['expected_regret']:.3g} | {signed_text(behind)}{mark} |"
+            f"| {shares} | {row['runs']} | {row['measured']:.4g} | {words.interval(row['predicted'])} | "
+            f"{words.probability(row['probability_best'])} | {row['expected_regret']:.3g} | {words.signed(behind)}{mark} |"
         )
     if len(rows) > SHOWN:
         lines += ["", f"{len(rows) - SHOWN} further mixtures stand in the JSON."]
@@ -71,7 +71,7 @@ def _worth(answer: dict) -> list[str]:
         "",
         "| corpus | change |",
         "|---|---|",
-        *(f"| {_safe(row['corpus'])} | {signed_text(row['change'])} |" for row in answer["worth"]),
+        *(f"| {_safe(row['corpus'])} | {words.signed(row['change'])} |" for row in answer["worth"]),
     ]
 
 

@@ -6,7 +6,7 @@ import transferlaws
 from transferlaws.errors import UserError
 from transferlaws.files import atomic, sha256, write_json
 from transferlaws.laws.settings import parse
-from transferlaws.laws.table import SCORES
+from transferlaws.measurements.columns import SCORES
 from transferlaws.mixtures.page import page
 from transferlaws.mixtures.settings import MixtureSettings
 from transferlaws.mixtures.study_answer import Answered, answer, document
