@@ -8,6 +8,7 @@ from transferlaws.mixtures.compare import best_of, candidate, folds_of, forms_fo
 from transferlaws.mixtures.designs import space_filling
 from transferlaws.mixtures.draws import draw
 from transferlaws.mixtures.fit import fit
+from transferlaws.mixtures.form import CORPUS
 from transferlaws.mixtures.forms import FORMS
 from transferlaws.mixtures.planted import study
 from transferlaws.mixtures.points import Points
@@ -59,9 +60,11 @@ def test_draws_follow_the_prior_where_data_are_silent():
     weights = np.vstack([np.eye(3)[:2], [[0.5, 0.5, 0], [0.7, 0.3, 0], [0.2, 0.8, 0], [0.9, 0.1, 0]]])
     points, values = planted(0.01, weights=weights)
     draws = draw(fit(FORMS["exponential"](points), points, values), 800, generator(0, "x"))
-    spread = draws.thetas[0][:, 1:].std(0)
-    assert spread[2] > 3 * spread[0]
-    assert spread[2] == pytest.approx(1.5, rel=0.5)  # the corpus's own prior
+    worths = draws.thetas[0][:, 1:]
+    unknown = (worths[:, 2] - worths[:, :2].mean(1)).std()
+    seen, unseen = draws.predict(Points(np.eye(3)[[0, 2]]))[0].std(0)
+    assert unseen > 10 * seen
+    assert unknown == pytest.approx(CORPUS * np.sqrt(1.5), rel=0.15)  # of three corpora that differ by the prior alone
 
 
 def test_comparison_finds_the_law_that_made_the_data():

@@ -74,7 +74,10 @@ def test_runs_of_one_mixture_are_one_point_and_tell_the_noise(tables):
     ("change", "said"),
     [
         (lambda t: t.assign(train_en=t.train_en + 0.5), "row 2: the weights sum to 1.5"),
-        (lambda t: t.assign(train_en=t.train_en.astype(object).where(t.index != 3, "x")), "row 5, train_en: 'x' is not a number"),
+        (
+            lambda t: t.assign(train_en=t.train_en.astype(object).where(t.index != 3, "x")),
+            "row 5, train_en: 'x' is no finite number",
+        ),
         (lambda t: t.head(9), "stand in one of"),
         (lambda t: t.assign(index=1), "index 1 stands twice"),
         (lambda t: t.drop(columns="index"), "no column 'index' to join"),

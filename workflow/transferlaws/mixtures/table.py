@@ -72,7 +72,7 @@ def read_tables(paths: list[str], index: str) -> pd.DataFrame:
                 raise UserError(f"{path}: no column {index!r} to join the tables by. Name it with --index.")
             if table[index].duplicated().any():
                 raise UserError(
-                    f"{path}: {index} {table[index][table[index].duplicated()].iloc[0]!r} stands twice; it must name one run."
+                    f"{path}: {index} {table[index][table[index].duplicated()].iloc[0]} stands twice; it must name one run."
                 )
             table = table.set_index(index)
             if tables and set(table.index) != set(tables[0].index):
@@ -143,7 +143,9 @@ def studies(
 def _numbers(table: pd.DataFrame, column: str, path: str) -> Array:
     values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=float)
     if (wrong := np.flatnonzero(np.isnan(values) | np.isneginf(values))).size:
-        raise UserError(f"{path}, row {wrong[0] + 2}, {column}: {table[column].iloc[wrong[0]]!r} is not a number. Remove the row.")
+        raise UserError(
+            f"{path}, row {wrong[0] + 2}, {column}: {str(table[column].iloc[wrong[0]])!r} is no finite number. Remove the row."
+        )
     return values
 
 
