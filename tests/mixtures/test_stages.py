@@ -70,6 +70,28 @@ def test_runs_of_one_mixture_are_one_point_and_tell_the_noise(tables):
     assert answer["run_noise"] == pytest.approx(0.02 / np.sqrt(2))
 
 
+def test_weights_as_json_with_tokens_that_vary(tables):
+    one, other = (pd.read_csv(tables / name) for name in ("weights.csv", "losses.csv"))
+    joined = one.merge(other, on="index")
+    shares = [{"en": a, "de": b, "fr": c} for a, b, c in joined[["train_en", "train_de", "train_fr"]].to_numpy()]
+    written = [json.dumps({name: share for name, share in row.items() if share > 0}) for row in shares]
+    rungs = [
+        pd.DataFrame(
+            {"mixture_weights": written, "pretraining_tokens": tokens, "cross_entropy": joined["loss/web"] + 30 * tokens**-0.3}
+        )
+        for tokens in (1e4, 1e5, 1e6)
+    ]
+    scratch = pd.DataFrame({"mixture_weights": [None], "pretraining_tokens": [0], "cross_entropy": [9.0]})
+    pd.concat([scratch, *rungs]).to_csv(tables / "measurements.csv", index=False)
+    command = ["mixture", str(tables / "measurements.csv"), "--targets", "cross_entropy", "--tokens", "pretraining_tokens"]
+    assert main([*command, "--settings", SETTINGS, "--output", str(tables / "out.json")]) == 0
+    (answer,) = json.loads((tables / "out.json").read_text())["answers"]
+    assert answer["runs"] == 48 and answer["mixtures"] == 16 and len(answer["measured"]) == 16
+    assert "joint" in {law["law"] for law in answer["laws"]}
+    assert answer["worth"][0]["corpus"] == "en"
+    assert answer["laws"][0]["held_out_r2"] > 0.95
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -19,7 +19,12 @@ SCHEMA = 1
 def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments that say where a table's weights and values stand."""
     parser.add_argument("tables", nargs="+", metavar="TABLE", help="CSV or Parquet; several are joined by --index")
-    parser.add_argument("--weights", nargs="+", required=True, help="columns of the shares, or one prefix of them")
+    parser.add_argument(
+        "--weights",
+        nargs="+",
+        default=["mixture_weights"],
+        help="columns of the shares, one prefix of them, or one column of JSON (default: the measurement table's, mixture_weights)",
+    )
     parser.add_argument("--targets", nargs="+", required=True, help="columns of the values to predict, or one prefix of them")
     parser.add_argument(
         "--scores",

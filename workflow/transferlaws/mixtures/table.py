@@ -1,5 +1,6 @@
 """Any tables of weights and values: columns named by a prefix or a list, files joined by an index column."""
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,25 @@ def without_prefix(columns: list[str], wanted: list[str]) -> list[str]:
     return [column.removeprefix(prefix) for column in columns]
 
 
+def with_weights(table: pd.DataFrame, column: str, path: str) -> tuple[pd.DataFrame, list[str]]:
+    """The rows whose `column` holds weights as JSON, corpus -> share, with a column for each corpus; and the prefix of these."""
+    table = table[table[column].notna()].reset_index(drop=True)
+    rows = []
+    for number, text in enumerate(table[column]):
+        try:
+            found = json.loads(text)
+        except (TypeError, json.JSONDecodeError):
+            found = None
+        if not isinstance(found, dict):
+            raise UserError(
+                f"{path}, {column}, value {number + 1}: {text!r} is no JSON of corpus: share. Name numeric columns instead."
+            )
+        rows.append(found)
+    corpora = sorted({corpus for row in rows for corpus in row})
+    parts = pd.DataFrame({f"{column}:{corpus}": [row.get(corpus, 0.0) for row in rows] for corpus in corpora})
+    return pd.concat([table, parts], axis=1), [f"{column}:"]
+
+
 def read_tables(paths: list[str], index: str) -> pd.DataFrame:
     """One table of CSV or Parquet files; several are joined by the column `index`, whose values must be the same in all."""
     tables = []
@@ -97,6 +117,8 @@ def studies(
     unique: list[str] | None = None,
 ) -> list[Study]:
     """The groups of a table. unique: columns of distinct tokens, in the order of the weights."""
+    if len(weights) == 1 and weights[0] in table.columns and not pd.api.types.is_numeric_dtype(table[weights[0]]):
+        table, weights = with_weights(table, weights[0], path)
     weight_columns = named(table.columns, weights, "weights", path)
     target_columns = named(table.columns, targets, "targets", path)
     if both := set(weight_columns) & set(target_columns):
