@@ -81,7 +81,7 @@ def test_only_plan_and_fetch_know_the_study_and_none_after_the_scores_imports_to
 
 
 CHAIN = ["corpora", "tokens", "model", "training", "evaluation"]
-BESIDE = ["statistics", "measurements", "laws", "advice", "figures"]
+BESIDE = ["statistics", "measurements", "laws", "mixtures", "advice", "figures"]
 ROOMS = {room: {*order[: place + 1]} for order in (CHAIN, BESIDE) for place, room in enumerate(order)}
 ROOMS["evaluation"] |= {"measurements"}  # scores are written as measurements
 

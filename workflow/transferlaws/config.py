@@ -16,6 +16,7 @@ from pydantic import (
     Field,
     ValidationError,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 
@@ -29,6 +30,7 @@ from transferlaws.evaluation.settings import EvaluationSettings, ScoreSettings
 from transferlaws.evaluation.tokenizers import problems as scoring_problems
 from transferlaws.figures.settings import FigureName, FigureSettings
 from transferlaws.laws.settings import FitSettings, LawName
+from transferlaws.mixtures.design_settings import in_schema, with_design
 from transferlaws.model.settings import ModelSettings
 from transferlaws.tokens.settings import VocabularySettings
 from transferlaws.training.settings import FinetuningSettings, PretrainingSettings
@@ -199,7 +201,8 @@ class Study(Section):
     bitexts: dict[Name, BitextSettings] = Field({}, description="Sentence pairs, by name.")
     vocabulary: VocabularySettings = Field(VocabularySettings(), description="The vocabulary, shared by all models.")
     mixtures: dict[Name, dict[Name, Annotated[float, Field(gt=0, le=1)]]] = Field(
-        description="Pretraining distributions: weights over corpora that sum to 1."
+        description="Pretraining distributions: weights over corpora that sum to 1; `design` makes several (docs/mixtures.md).",
+        json_schema_extra=in_schema,
     )
     models: dict[Name, ModelSettings] = Field(min_length=1, description="Models, by name.")
     pretraining: Pretraining = Field(description="How models are pretrained, and up to where.")
@@ -216,6 +219,11 @@ class Study(Section):
     figures: dict[FigureName, FigureSettings] = Field(
         description="Figures to draw, each with its settings (`{}` for the defaults)."
     )
+
+    @field_validator("mixtures", mode="before")
+    @classmethod
+    def _designed(cls, mixtures: object) -> object:
+        return with_design(mixtures)
 
     @model_validator(mode="after")
     def _refers(self) -> "Study":

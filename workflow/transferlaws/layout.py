@@ -244,7 +244,7 @@ class Layout:
         return canonical_json(value.model_dump(mode="json", exclude=set(leave_out)))
 
     def scored_mixtures(self) -> str:
-        """JSON for `score`: each mixture's share of each language, and the reports of its corpora."""
+        """JSON for `score`: each mixture's weights and share of each language, and the reports of its corpora."""
         mixtures = {}
         for name in {run.mixture for run in self.trajectories}:
             share: dict[str, float] = {}
@@ -252,7 +252,7 @@ class Layout:
                 language = self.study.corpora[corpus].language
                 share[language] = share.get(language, 0) + weight
             reports = [self.corpus.format(corpus=corpus) + "/report.json" for corpus in self.study.mixtures[name]]
-            mixtures[name] = {"languages": share, "reports": reports}
+            mixtures[name] = {"languages": share, "reports": reports, "weights": self.study.mixtures[name]}
         return canonical_json(mixtures)
 
     def expected_curves(self) -> str:

@@ -14,7 +14,7 @@ from transferlaws.evaluation.comet import Comet
 from transferlaws.evaluation.expected import check_expected
 from transferlaws.evaluation.metrics import Scorer
 from transferlaws.evaluation.settings import ScoreSettings
-from transferlaws.files import atomic, check_sha256, read_json, write_sums
+from transferlaws.files import atomic, canonical_json, check_sha256, read_json, write_sums
 from transferlaws.measurements.table import write_measurements
 from transferlaws.progress import Progress
 
@@ -34,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mixtures",
         required=True,
         metavar="JSON",
-        help='mixture -> {"languages": {language: share}, "reports": [report.json of its corpora]}; scratch may be left out',
+        help='mixture -> {"languages": {language: share}, "reports": [report.json of its corpora], "weights": {corpus: share}}; '
+        "scratch may be left out, weights too",
     )
     parser.add_argument(
         "--expected", metavar="JSON", help="the curves, seeds, ladder and settings of the study: others are refused; left out: any"
@@ -128,6 +129,8 @@ def curve_rows(evaluation: dict, predictions: pd.DataFrame, task: Task, mixture:
     head["finetuning_unit"] = "pairs" if curve["kind"] == "translation" else "tokens"
     head["alignment"] = task.alignment(mixture["languages"])
     head["contamination_removed"] = task.removed(mixture["reports"])
+    if weights := mixture.get("weights"):
+        head["mixture_weights"] = canonical_json(weights)
     groups = dict(list(predictions.query("split == 'test'").groupby(["seed", "pretraining_tokens"])))
     result = []
     for replica in curve["replicas"]:

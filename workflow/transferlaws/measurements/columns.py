@@ -96,6 +96,7 @@ COLUMNS = (
     _column("comet", "number", "0-1", "mean COMET of the test set", kind="score", negative=True, optional=True),
     _column("comet_noise", "number", "0-1", "standard deviation over bootstrap resamples of the test set", optional=True),
     _column("comet_signature", "text", "", "model and version of COMET", optional=True),
+    _column("mixture_weights", "text", "", "JSON: the mixture's weight of each corpus; empty for `scratch`", optional=True),
     _column("rouge", "number", "0-1", "ROUGE of a table made elsewhere", kind="score", negative=True, optional=True),
 )
 
