@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from support.advising import RUNGS, advise, table
-from transferlaws.laws.simulate import EQUATIONS, Noise
+from transferlaws.validation.simulate import EQUATIONS, Noise
 
 DISTRUST = [
     ({"status": "bound-hit"}, "ended with a parameter at the edge"),

@@ -10,8 +10,8 @@ from transferlaws.laws.groups import groups_of
 from transferlaws.laws.protocols import resolve
 from transferlaws.laws.registry import LAWS
 from transferlaws.laws.settings import FitSettings
-from transferlaws.laws.simulate import Noise, transfer_measurements
 from transferlaws.seeding import generator
+from transferlaws.validation.simulate import Noise, transfer_measurements
 
 LAW = LAWS["effective-data"]
 TEXT, MIX = (1.9e4, 0.18, 0.38), (2.1e5, 0.096, 0.38)  # table 1

@@ -10,9 +10,9 @@ from transferlaws.laws.api import fit_law
 from transferlaws.laws.forms.posynomial import CROSS_ENTROPY_POWER, TRANSFER_GAP, nonnegative_least_squares
 from transferlaws.laws.registry import LAWS
 from transferlaws.laws.settings import FitSettings
-from transferlaws.laws.simulate import Noise, draw, evaluate
 from transferlaws.laws.solver import fit_point, huber, minimise, minimise_from_least_squares
 from transferlaws.statistics.intervals import interval
+from transferlaws.validation.simulate import Noise, draw, evaluate
 
 RUNGS = np.geomspace(1e6, 1e9, 7)
 QUIET = Noise(0.003, 0.003)

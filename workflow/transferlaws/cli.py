@@ -25,7 +25,7 @@ STAGES = {
     "score": ("transferlaws.evaluation.score", "predictions of every curve -> measurements.csv"),
     "fit": ("transferlaws.laws.stage", "a measurement table -> a fitted law"),
     "advise": ("transferlaws.advice.stage", "a measurement table and fits -> verdicts and advice"),
-    "coverage": ("transferlaws.laws.coverage", "simulated studies -> how often the intervals of every law hold the truth"),
+    "coverage": ("transferlaws.validation.coverage", "simulated studies -> how often the intervals of every law hold the truth"),
     "figure": ("transferlaws.figures.stage", "measurements and fits -> a figure"),
     "summary": ("transferlaws.figures.summary", "measurements, fits, advice and data reports -> one page with the answer"),
 }
