@@ -15,7 +15,10 @@ DISTRUST = [
     ({"status": "not-converged"}, "did not reach an optimum"),
     ({"status": "rejected"}, "is contradicted by the points"),
     ({"held_out": None}, "was tested on no held-out rung"),
-    ({"held_out": {"inside": 1 / 3}}, "has only 33% of the held-out points within its interval"),
+    (
+        {"held_out": {"points": 3, "are": 0.1, "huber": 0.1, "r2_log": None, "inside": 1 / 3}},
+        "has only 33% of the held-out points within its interval",
+    ),
 ]
 
 
