@@ -10,6 +10,7 @@ import pytest
 from support.advising import RUNGS, advise, table
 from transferlaws.validation.simulate import EQUATIONS, Noise
 
+HELD_OUT = {"points": 3, "are": 0.1, "huber": 0.1, "r2_log": None, "inside": 1 / 3}
 DISTRUST = [
     ({"status": "bound-hit"}, "ended with a parameter at the edge"),
     ({"status": "not-converged"}, "did not reach an optimum"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import PchipInterpolator
 
-from transferlaws.laws.document import report
+from transferlaws.laws.describe import describe
 from transferlaws.laws.effective_data import fit_effective_data, fraction, monotone_cubic, unified_loss
 from transferlaws.laws.groups import groups_of
 from transferlaws.laws.protocols import resolve
@@ -23,7 +23,9 @@ def fit(table, **settings):
     settings = resolve(LAW, FitSettings(bootstraps=400, **settings))
     table = table.assign(row=np.arange(2, len(table) + 2))
     groups = groups_of(table, law=LAW, metric="cross_entropy", settings=settings)
-    return [report(r, law=LAW, settings=settings) for r in fit_effective_data(groups, law=LAW, settings=settings)]
+    return [
+        describe(r, law=LAW, settings=settings).fit.model_dump() for r in fit_effective_data(groups, law=LAW, settings=settings)
+    ]
 
 
 def simulated(parameters, noise=NONE, sizes=(1e6, 1e7, 1e8, 1e9), finetuning=(1e5, 1e6, 1e7), scratch=None):
