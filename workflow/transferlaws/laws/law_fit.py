@@ -96,14 +96,10 @@ class LawFit:
         for role, face in (("fit", None), ("held-out", "none")):
             points = [point for point in self.fit.points if point.role == role]
             axes.plot([getattr(p, column) for p in points], [p.value for p in points], "o", mfc=face, color="C0", label=role)
-        if band is not None:
-            lines = {part: np.array(values, dtype=float) for part, values in band.items()}
-            others = [lines[name] for name in self.fit.columns[1:]]
-            for other in np.unique(np.column_stack(others), axis=0) if others else [()]:
-                mine = np.all([line == value for line, value in zip(others, other, strict=True)], axis=0) | (not others)
-                x, low, high, estimate = (lines[part][mine] for part in (column, "low", "high", "estimate"))
-                axes.plot(x, estimate, color="C1")
-                axes.fill_between(x, low, high, color="C1", alpha=0.2)
+        lines = pd.DataFrame(band or {column: [], "estimate": [], "low": [], "high": []}, dtype=float)
+        for _, line in lines.groupby(self.fit.columns[1:]) if self.fit.columns[1:] else [("", lines)]:
+            axes.plot(line[column], line["estimate"], color="C1")
+            axes.fill_between(line[column], line["low"], line["high"], color="C1", alpha=0.2)
         axes.set(xscale="log", xlabel=column, ylabel=self.fit.metric)
         axes.legend()
         return axes
