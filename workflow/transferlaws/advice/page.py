@@ -62,7 +62,7 @@ No two laws were fitted to the same points.
 
 {% for split in budget.splits %}
 - {{ split.group | name }}: {{ split.pretraining_tokens | interval }} pretraining tokens and \
-{{ split.finetuning_units | interval }} {{ split.group.finetuning_unit or "units" }}, predicted loss \
+{{ split.finetuning_units | interval }} {{ split.group.get("finetuning_unit", "units") }}, predicted loss \
 {{ split.loss | interval }}.\
 {% if split.beyond_measured %} Beyond what was measured: {{ split.beyond_measured | join(", ") }}.{% endif %}
 
