@@ -112,3 +112,13 @@ def test_a_table_without_scores_draws_cross_entropy(tmp_path):
     csv, _ = simulated_study.write(tmp_path, table[table["model"] == "n600000"], ())
     assert draw("summary", csv, [], tmp_path / "figure") == 0
     assert "reduction of cross-entropy" in (tmp_path / "figure.svg").read_text()
+
+
+@pytest.mark.parametrize("name", GAINS)
+def test_a_figure_of_gains_needs_the_advice_on_its_table(name, curves, tmp_path, capfd):
+    files = ["--measurements", str(curves[0]), "--output-prefix", str(tmp_path / "figure")]
+    assert main(["figure", name, *files]) == 1
+    assert "pass --advice" in capfd.readouterr().err
+    simulated_study.measurements(seeds=(1, 3)).to_csv(tmp_path / "other.csv", index=False)
+    assert main(["figure", name, *files, "--advice", str(simulated_study.advise(tmp_path, tmp_path / "other.csv"))]) == 1
+    assert "another table" in capfd.readouterr().err

@@ -10,6 +10,7 @@ from transferlaws.advice.forecast import Candidate, standing
 from transferlaws.advice.settings import AdviceSettings
 from transferlaws.advice.worth import remarks, worth
 from transferlaws.laws.document import FitDocument
+from transferlaws.laws.groups import one_way_of_measuring
 from transferlaws.laws.law_fit import LawFit, read_fits
 from transferlaws.laws.settings import law_of
 from transferlaws.measurements.columns import SCORES
@@ -53,6 +54,7 @@ def _answers(table: TableMeans, laws: Laws, settings: AdviceSettings, max_epochs
     for task, rows in table.table.groupby("task"):
         metric, said = deciding_metric(rows, settings)
         notes += said
+        one_way_of_measuring(rows, metric)
         fitted = laws.of(law_of(metric), metric)
         candidates = [Candidate(fit.fit.group, fit) for fit in fitted if fit.fit.group["task"] == task]
         if not fitted:
