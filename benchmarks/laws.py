@@ -20,9 +20,9 @@ from transferlaws.laws.forms.posynomial import CHINCHILLA, CROSS_ENTROPY_POWER
 from transferlaws.laws.forms.score import SCORE_LOG
 from transferlaws.laws.registry import LAWS
 from transferlaws.laws.settings import FitSettings
-from transferlaws.laws.simulate import Noise, draw, evaluate, measurements
 from transferlaws.laws.solver import fit_point, huber, minimise_from_least_squares
 from transferlaws.seeding import generator
+from transferlaws.validation.simulate import Noise, draw, evaluate, measurements
 
 DELTA, BOOTSTRAPS = 1e-3, 4000
 

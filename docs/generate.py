@@ -1,4 +1,4 @@
-"""Write what the docs hold of the code: the config's JSON schema and tables, and the tables of measured performance.
+"""Write what the docs hold of the code: the JSON schemas, the config's tables, and the tables of measured performance.
 
 `python docs/generate.py` writes; with `--check` it only says what is stale, and fails if anything is. In README.md and docs/*.md
 the text between `<!-- generated: WHAT -->` and `<!-- end of generated -->` is replaced, WHAT being `config`, `columns`
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SCHEMA = "workflow/schemas/config.schema.json"
+SCHEMA, FITS = "workflow/schemas/config.schema.json", "workflow/schemas/fits.schema.json"
 BLOCK = re.compile(r"(<!-- generated: (?P<what>[\w./-]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
 RESULT = ("figure", "value", "unit", "baseline", "ratio", "device", "versions", "commit", "date", "command")
 
@@ -39,9 +39,11 @@ def main() -> int:
 def generated(root: Path) -> dict[Path, str]:
     """Every file with generated content, as it should be."""
     from transferlaws.config import Study
+    from transferlaws.laws.document import FitDocument
 
     schema = Study.model_json_schema()
-    texts = {root / SCHEMA: json.dumps(schema, indent=1, ensure_ascii=False) + "\n"}
+    schemas = {SCHEMA: schema, FITS: FitDocument.model_json_schema()}
+    texts = {root / path: json.dumps(found, indent=1, ensure_ascii=False) + "\n" for path, found in schemas.items()}
     for path in [root / "README.md", *sorted((root / "docs").glob("*.md"))]:
         if path.is_file():
             text = path.read_text(encoding="utf-8")

@@ -8,14 +8,18 @@ import pandas as pd
 import pytest
 
 from support.advising import RUNGS, advise, table
-from transferlaws.laws.simulate import EQUATIONS, Noise
+from transferlaws.validation.simulate import EQUATIONS, Noise
 
+HELD_OUT = {"points": 3, "are": 0.1, "huber": 0.1, "r2_log": None, "inside": 1 / 3}
 DISTRUST = [
     ({"status": "bound-hit"}, "ended with a parameter at the edge"),
     ({"status": "not-converged"}, "did not reach an optimum"),
     ({"status": "rejected"}, "is contradicted by the points"),
     ({"held_out": None}, "was tested on no held-out rung"),
-    ({"held_out": {"inside": 1 / 3}}, "has only 33% of the held-out points within its interval"),
+    (
+        {"held_out": {"points": 3, "are": 0.1, "huber": 0.1, "r2_log": None, "inside": 1 / 3}},
+        "has only 33% of the held-out points within its interval",
+    ),
 ]
 
 

@@ -7,7 +7,7 @@ import pytest
 from support.advising import RUNGS, advise, table
 from transferlaws.advice.budget import best_split
 from transferlaws.cli import main
-from transferlaws.laws.simulate import EQUATIONS, Noise
+from transferlaws.validation.simulate import EQUATIONS, Noise
 
 
 def test_a_score_that_still_rises_says_continue_and_by_how_much(tmp_path):

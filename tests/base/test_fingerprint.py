@@ -84,6 +84,7 @@ CHAIN = ["corpora", "tokens", "model", "training", "evaluation"]
 BESIDE = ["statistics", "measurements", "laws", "mixtures", "advice", "figures"]
 ROOMS = {room: {*order[: place + 1]} for order in (CHAIN, BESIDE) for place, room in enumerate(order)}
 ROOMS["evaluation"] |= {"measurements"}  # scores are written as measurements
+ROOMS["validation"] = {"validation", "statistics", "laws"}
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -8,15 +8,17 @@ import pytest
 
 from support import simulated_study
 from transferlaws.cli import main
-from transferlaws.figures.settings import FIGURES, FigureSettings
+from transferlaws.figures.settings import FIGURES, GAINS, FigureSettings
 from transferlaws.figures.stage import FIGURES as DRAWN
 from transferlaws.files import sha256
 
 STUDIES = {"transfer-gap": "surface", "effective-data": "scaling"}
 
 
-def draw(name, csv, laws, prefix, settings='{"dpi": 60}'):
+def draw(name, csv, laws, prefix, settings='{"dpi": 60}', advice=None):
     files = ["--measurements", str(csv), "--laws", *map(str, laws), "--output-prefix", str(prefix)]
+    if name in GAINS:
+        files += ["--advice", str(advice or simulated_study.advise(csv.parent, csv, laws))]
     return main(["figure", name, *files, "--settings", settings])
 
 
@@ -44,6 +46,8 @@ def test_a_table_without_what_the_figure_needs_is_refused(name, request, tmp_pat
     source = {"curves": simulated_study.measurements, "surface": simulated_study.surface, "scaling": simulated_study.scaling}
     table = source[STUDIES.get(name, "curves")]()
     needed = {"upstream": "upstream_cross_entropy", "alignment": "alignment"}.get(name, "cross_entropy")
+    whole = tmp_path / "whole.csv"
+    table.to_csv(whole, index=False)
     broken, laws = tmp_path / "broken.csv", [json.loads(path.read_text()) for path in laws]
     for change in (
         table.drop(columns=needed),
@@ -56,7 +60,10 @@ def test_a_table_without_what_the_figure_needs_is_refused(name, request, tmp_pat
         for path, law in zip(fits, laws, strict=False):
             law["provenance"]["measurements_sha256"] = sha256(broken)
             path.write_text(json.dumps(law))
-        assert draw(name, broken, fits, tmp_path / "figure") == 1
+        advice = json.loads(simulated_study.advise(tmp_path, whole).read_text())
+        advice["provenance"]["measurements_sha256"] = sha256(broken)
+        (tmp_path / "advice.json").write_text(json.dumps(advice | {"worth": []}))
+        assert draw(name, broken, fits, tmp_path / "figure", advice=tmp_path / "advice.json") == 1
         message = capfd.readouterr().err
         assert str(broken) in message and "Traceback" not in message
     assert not list(tmp_path.glob("figure*"))
@@ -105,3 +112,13 @@ def test_a_table_without_scores_draws_cross_entropy(tmp_path):
     csv, _ = simulated_study.write(tmp_path, table[table["model"] == "n600000"], ())
     assert draw("summary", csv, [], tmp_path / "figure") == 0
     assert "reduction of cross-entropy" in (tmp_path / "figure.svg").read_text()
+
+
+@pytest.mark.parametrize("name", GAINS)
+def test_a_figure_of_gains_needs_the_advice_on_its_table(name, curves, tmp_path, capfd):
+    files = ["--measurements", str(curves[0]), "--output-prefix", str(tmp_path / "figure")]
+    assert main(["figure", name, *files]) == 1
+    assert "pass --advice" in capfd.readouterr().err
+    simulated_study.measurements(seeds=(1, 3)).to_csv(tmp_path / "other.csv", index=False)
+    assert main(["figure", name, *files, "--advice", str(simulated_study.advise(tmp_path, tmp_path / "other.csv"))]) == 1
+    assert "another table" in capfd.readouterr().err

@@ -1,6 +1,5 @@
 """What a figure shows is what the fits say: held-out points hollow, rejected laws not drawn, names that cannot do harm."""
 
-import dataclasses
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -15,15 +14,22 @@ from transferlaws.cli import main
 from transferlaws.figures import style
 from transferlaws.figures.curves import mixtures
 from transferlaws.figures.downstream import downstream
-from transferlaws.figures.inputs import read_fits, read_table
+from transferlaws.figures.inputs import read_table
 from transferlaws.figures.settings import FigureSettings
+from transferlaws.laws.document import read_documents
 from transferlaws.measurements.means import seed_mean
 
 HOSTILE = ["$x^{", "<script>alert(1)</script>", "a\u202eb\x1b[31m", "x" * 500, "\\frac & _ # %", "NA"]
 
 
 def with_status(fits, mixture, **changes):
-    return [dataclasses.replace(fit, **changes) if fit.group.get("mixture") == mixture else fit for fit in fits]
+    """The documents with what a mixture's fits say changed."""
+
+    def change(fit):
+        verdict = fit.verdict.model_copy(update=changes.get("verdict", {}))
+        return fit.model_copy(update={**changes, "verdict": verdict}) if fit.group.get("mixture") == mixture else fit
+
+    return {law: document.model_copy(update={"fits": [change(fit) for fit in document.fits]}) for law, document in fits.items()}
 
 
 def lines_of(axes, colour):
@@ -39,7 +45,7 @@ def draw(curves, change=lambda fits: fits):
     csv, laws = curves
     table = read_table(csv)
     with style.styled():
-        figure = downstream(table, change(read_fits(laws, csv)), FigureSettings())
+        figure = downstream(table, change(read_documents(laws, csv)), FigureSettings())
     return figure, mixtures(table)
 
 
@@ -111,9 +117,12 @@ def test_hostile_names_are_inert(tmp_path):
     table["mixture"] = table["mixture"].replace(dict(zip(simulated_study.MIXTURES, HOSTILE[:3], strict=True)))
     table["task"], table["model"], table["finetuning_unit"] = HOSTILE[3:]
     csv, laws = simulated_study.write(tmp_path, table, ("score-log",))
+    advice = ["--advice", str(simulated_study.advise(tmp_path, csv, laws))]
     for name in ("summary", "downstream", "alignment", "upstream", "score-vs-loss"):
         prefix = str(tmp_path / name)
-        assert main(["figure", name, "--measurements", str(csv), "--laws", *map(str, laws), "--output-prefix", prefix]) == 0
+        assert (
+            main(["figure", name, "--measurements", str(csv), "--laws", *map(str, laws), *advice, "--output-prefix", prefix]) == 0
+        )
         root = ElementTree.parse(f"{prefix}.svg").getroot()
         assert not [node for node in root.iter() if node.tag.endswith("script")]
         text = "".join(root.itertext())

@@ -8,16 +8,18 @@ from transferlaws.figures import style
 from transferlaws.figures.alignment import alignment
 from transferlaws.figures.curves import Key, curve, draw_points, limits, mixtures, note_lines
 from transferlaws.figures.downstream import downstream
-from transferlaws.figures.inputs import Fit, read_fits, read_table
+from transferlaws.figures.inputs import read_advice, read_table
 from transferlaws.figures.overview import summary
 from transferlaws.figures.settings import FigureSettings
+from transferlaws.laws.document import Fit, read_documents
 
 
 def drawn(figure_of, csv, laws=()):
     """The figure, laid out, and its table."""
     table = read_table(csv)
     with style.styled():
-        figure = figure_of(table, read_fits(laws, csv), FigureSettings(dpi=50))
+        advice = [read_advice(simulated_study.advise(csv.parent, csv), csv)] if figure_of in (alignment, summary) else []
+        figure = figure_of(table, read_documents(laws, csv), FigureSettings(dpi=50), *advice)
         figure.canvas.draw()
     return figure, table
 
@@ -85,7 +87,7 @@ def test_notes_have_one_order_whatever_the_mixtures():
 def test_a_law_is_drawn_without_corners():
     x = np.geomspace(4.0, 20.0, 30)
     band = {"cross_entropy": x, "estimate": 50 * np.exp(-0.7 * x), "low": 40 * np.exp(-0.7 * x), "high": [None] * 20 + [9.0] * 10}
-    fit = Fit("score-from-loss", {}, "bleu", "converged", band=band)
+    fit = Fit.model_construct(status="converged", band=band)
     line, estimate, low, high = curve(fit, "cross_entropy")
     assert len(line) > 200 and np.isin(x.round(9), line.round(9)).all()
     assert estimate == pytest.approx(50 * np.exp(-0.7 * line), abs=2e-3)  # straight lines are 6e-3 off

@@ -8,8 +8,11 @@ import pandas as pd
 import pytest
 
 from support import simulated_study
+from transferlaws.advice.worth import cut_off
 from transferlaws.cli import main
-from transferlaws.figures.summary import cut_off
+from transferlaws.figures import overview, style
+from transferlaws.figures.inputs import read_advice, read_table
+from transferlaws.figures.settings import FigureSettings
 
 REPORT = {
     "name": "novels-en", "kind": "corpus", "languages": ["en"], "source": "packages", "version": "novels==1.2.3",
@@ -36,8 +39,9 @@ class Reader(HTMLParser):
         self.words.append(data)
 
 
-def page(folder, csv, laws=(), **documents):
-    """Run the stage; documents are written as JSON and passed as --<name>."""
+def page(folder, csv, laws=(), advice=None, **documents):
+    """Advise, change the advice by `advice`, and run the stage; documents are written as JSON and passed as --<name>."""
+    documents["advice"] = json.loads(simulated_study.advise(folder, csv, laws).read_text()) | (advice or {})
     arguments = ["summary", "--measurements", str(csv), "--laws", *map(str, laws), "--output", str(folder / "summary.html")]
     for name, value in documents.items():
         (folder / f"{name}.json").write_text(json.dumps(value))
@@ -51,8 +55,7 @@ def whole(curves, tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     answer = {"task": "en-de", "model": "mini", "mixture": "en", "finetuning_size": 8000.0, "finetuning_unit": "pairs"}
     answers = [answer | {"answer": "other data", "because": "en+de is predicted to be better there."}]
-    advice = {"settings": {"confidence": 0.9}, "answers": answers}
-    return page(folder, *curves, advice=advice, study=STUDY, reports=REPORT)
+    return page(folder, *curves, advice={"answers": answers}, study=STUDY, reports=REPORT)
 
 
 def test_the_answer_stands_first_with_intervals(whole):
@@ -106,7 +109,7 @@ def test_html_in_names_sentences_and_reports_is_inert(tmp_path):
     csv, laws = simulated_study.write(tmp_path, table, ("score-log",))
     report = REPORT | {"name": evil, "licence": evil, "version": evil, "removed": {evil: 3}, "files": {evil: evil}}
     answer = {"task": evil, "model": evil, "mixture": evil, "finetuning_size": 8000.0, "finetuning_unit": evil}
-    advice = {"settings": {"confidence": 0.9}, "answers": [answer | {"answer": evil, "because": evil}]}
+    advice = {"answers": [answer | {"answer": evil, "because": evil}]}
     found = page(tmp_path, csv, laws, advice=advice, study={"study": evil, "mixtures": {evil: {evil: 1}}}, reports=report)
     assert len([tag for tag, _ in found.tags if tag == "img"]) == 1  # the figure
     assert not [name for _, attributes in found.tags for name in attributes if name.startswith("on")]
@@ -149,7 +152,12 @@ def test_a_minimal_table_made_elsewhere_has_a_page(tmp_path):
 
 @pytest.mark.parametrize(("name", "value"), [("advice", {"schema": 1}), ("reports", {"name": "x"})])
 def test_a_broken_input_is_named(curves, tmp_path, capfd, name, value):
-    assert page(tmp_path, *curves, **{name: value}) == 1
+    if name == "advice":
+        (tmp_path / "advice.json").write_text(json.dumps({"schema": 1}))
+        files = ["--measurements", str(curves[0]), "--advice", str(tmp_path / "advice.json")]
+        assert main(["summary", *files, "--output", str(tmp_path / "summary.html")]) == 1
+    else:
+        assert page(tmp_path, *curves, **{name: value}) == 1
     assert f"{name}.json" in capfd.readouterr().err
 
 
@@ -191,3 +199,20 @@ def test_the_page_says_what_was_cut_off_where_it_is_more_than_a_hundredth():
     (said,) = cut_off(table)
     assert said.startswith("en-hi: cut off by the limits of length, at most: 100 % of test targets, 25 % of hypotheses. ")
     assert cut_off(table.drop(columns="test_items")) == []
+
+
+def test_the_picture_has_the_intervals_and_the_level_of_the_text(tmp_path):
+    csv, laws = simulated_study.write(tmp_path, simulated_study.measurements(), ())
+    path = simulated_study.advise(tmp_path, csv, laws, confidence=0.6)
+    advice = read_advice(path, csv)
+    with style.styled():
+        figure = overview.summary(read_table(csv), {}, FigureSettings(), advice)
+    axes = figure.axes[-1]
+    assert "with 60 % intervals" in " ".join(text.get_text() for text in axes.texts)
+    drawn = {tuple(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 2 and line.get_ydata()[0] < 0}
+    gains = [mixture["values"]["bleu"]["gain"] for mixture in advice["worth"][0]["mixtures"]]
+    assert drawn >= {(gain["low"], gain["high"]) for gain in gains}
+    measured = {answer["mixture"]: answer["measured"]["gain"] for answer in advice["answers"]}
+    for mixture in advice["worth"][0]["mixtures"]:
+        gain = mixture["values"]["bleu"]["gain"]
+        assert {end: gain[end] for end in ("estimate", "low", "high")} == measured[mixture["mixture"]]

@@ -42,9 +42,9 @@ def test_the_default_fit_is_the_golden_one(points):
     x, losses = points
     found = fit_law(law="chinchilla", x=x, values=losses, settings=FitSettings(held_out_rungs=0, bootstraps=100))
     for name, value in GOLDEN.items():
-        assert found.parameters[name]["estimate"] == pytest.approx(value, rel=1e-3)
-    assert found.report["objective"] == pytest.approx(OBJECTIVE, rel=1e-6)
-    assert found.report["optimum"]["agreeing"] == found.report["optimum"]["starts"]
+        assert found.parameters[name].estimate == pytest.approx(value, rel=1e-3)
+    assert found.fit.objective == pytest.approx(OBJECTIVE, rel=1e-6)
+    assert found.fit.optimum.agreeing == found.fit.optimum.starts
 
 
 @pytest.mark.slow

@@ -6,15 +6,15 @@ from scipy.interpolate import PchipInterpolator
 
 from support.studies import Transfer, transfer
 from transferlaws.errors import UserError
-from transferlaws.laws.document import report
+from transferlaws.laws.describe import describe
 from transferlaws.laws.effective_data import fit_effective_data, fraction, unified_loss
 from transferlaws.laws.groups import groups_of
 from transferlaws.laws.hernandez import monotone_cubic
 from transferlaws.laws.protocols import resolve
 from transferlaws.laws.registry import LAWS
 from transferlaws.laws.settings import FitSettings
-from transferlaws.laws.simulate import Noise, transfer_measurements
 from transferlaws.seeding import generator
+from transferlaws.validation.simulate import Noise, transfer_measurements
 
 LAW = LAWS["effective-data"]
 TEXT, MIX = (1.9e4, 0.18, 0.38), (2.1e5, 0.096, 0.38)  # table 1
@@ -26,7 +26,9 @@ def fit(table, **settings):
     settings = resolve(LAW, FitSettings(**{"bootstraps": 400, **settings}))
     table = table.assign(row=np.arange(2, len(table) + 2))
     groups = groups_of(table, law=LAW, metric="cross_entropy", settings=settings)
-    return [report(r, law=LAW, settings=settings) for r in fit_effective_data(groups, law=LAW, settings=settings)]
+    return [
+        describe(r, law=LAW, settings=settings).fit.model_dump() for r in fit_effective_data(groups, law=LAW, settings=settings)
+    ]
 
 
 def simulated(parameters, noise=NONE, sizes=(1e6, 1e7, 1e8, 1e9), finetuning=(1e5, 1e6, 1e7), scratch=None):

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transferlaws.laws.registry import LAWS
-from transferlaws.laws.simulate import evaluate
 from transferlaws.laws.solver import fit_point
+from transferlaws.validation.simulate import evaluate
 
 D = np.geomspace(1e6, 1e9, 7)
 F = np.geomspace(1e4, 1e7, 5)

@@ -10,9 +10,9 @@ from transferlaws.laws.api import fit_law
 from transferlaws.laws.forms.posynomial import CROSS_ENTROPY_POWER, TRANSFER_GAP, nonnegative_least_squares
 from transferlaws.laws.registry import LAWS
 from transferlaws.laws.settings import FitSettings
-from transferlaws.laws.simulate import Noise, draw, evaluate
 from transferlaws.laws.solver import fit_point, huber, minimise, minimise_from_least_squares
 from transferlaws.statistics.intervals import interval
+from transferlaws.validation.simulate import Noise, draw, evaluate
 
 RUNGS = np.geomspace(1e6, 1e9, 7)
 QUIET = Noise(0.003, 0.003)
@@ -85,8 +85,8 @@ def test_no_gap_is_a_clean_boundary_solution():
     found = fit_law(
         law="transfer-gap", x=np.stack([p, f], axis=1), values=values, settings=FitSettings(bootstraps=100, held_out_rungs=0)
     )
-    assert found.parameters["G"]["estimate"] == pytest.approx(0.0, abs=1e-6)
-    assert found.parameters["alpha"]["estimate"] == pytest.approx(0.2, rel=1e-3)
+    assert found.parameters["G"].estimate == pytest.approx(0.0, abs=1e-6)
+    assert found.parameters["alpha"].estimate == pytest.approx(0.2, rel=1e-3)
 
 
 def test_protocol_barnett_is_one_joint_fit_of_every_point():
@@ -97,10 +97,10 @@ def test_protocol_barnett_is_one_joint_fit_of_every_point():
         fit_law(law="transfer-gap", x=np.stack([p, f], axis=1), values=values, settings=FitSettings(protocol=name, bootstraps=100))
         for name in ("barnett", "default")
     )
-    assert found.report["held_out"] is None
-    assert {point["role"] for point in found.report["points"]} == {"fit"}
-    assert usual.report["held_out"]["points"] == 4
-    assert [found.parameters[name]["estimate"] for name in ["E", "G", "A", "alpha", "beta"]] == pytest.approx(truth, rel=1e-3)
+    assert found.fit.held_out is None
+    assert {point.role for point in found.fit.points} == {"fit"}
+    assert usual.fit.held_out.points == 4
+    assert [found.parameters[name].estimate for name in ["E", "G", "A", "alpha", "beta"]] == pytest.approx(truth, rel=1e-3)
 
 
 # --- noise ---
@@ -131,12 +131,12 @@ def test_what_is_identified_does_not_depend_on_the_unit_of_the_score():
     percent, share = (fit_law(law="score-log", x=x, values=v, runs=runs, settings=options) for v in (values, values / 100))
 
     def spread(found):
-        return found.parameters["alpha"]["high"] / found.parameters["alpha"]["low"]
+        return found.parameters["alpha"].high / found.parameters["alpha"].low
 
     assert spread(percent) > 1.2 * spread(share)
     assert percent.status == share.status == "converged"
     for found in (percent, share):
-        assert {name for name, p in found.parameters.items() if not p["identified"]} == {"ln_A", "alpha"}
+        assert {name for name, p in found.parameters.items() if not p.identified} == {"ln_A", "alpha"}
 
 
 def test_shared_test_set_noise_widens_a_level_and_not_a_slope():
@@ -146,7 +146,7 @@ def test_shared_test_set_noise_widens_a_level_and_not_a_slope():
     loud = fit_law(law="score-log", x=x, values=values, runs=runs, noise=0.05 * values, settings=options)
 
     def width(found, name):
-        return found.parameters[name]["high"] - found.parameters[name]["low"]
+        return found.parameters[name].high - found.parameters[name].low
 
     assert width(loud, "score_at_reference") > 3 * width(quiet, "score_at_reference")
     assert width(loud, "elasticity_at_reference") < 1.5 * width(quiet, "elasticity_at_reference")
@@ -156,25 +156,25 @@ def test_one_run_without_repeats_and_without_freedom_has_no_interval():
     found = fit_law(
         law="cross-entropy-power", x=RUNGS[:3], values=[3.0, 2.5, 2.2], runs=[0, 0, 0], settings=FitSettings(held_out_rungs=0)
     )
-    assert found.parameters["E"]["low"] is None
-    assert not found.parameters["E"]["identified"]
+    assert found.parameters["E"].low is None
+    assert not found.parameters["E"].identified
     assert np.isnan(found.predict([1e9])[1]).all()
 
 
 def test_the_profile_of_an_asymptote_agrees_with_its_bootstrap_interval():
     x, runs, values = curve()
     found = fit_law(law="cross-entropy-power", x=x, values=values, runs=runs, settings=FitSettings(held_out_rungs=0))
-    line, other = found.report["profiles"]["E"], found.parameters["E"]
-    assert min(line["objective"]) == pytest.approx(found.report["objective"], rel=1e-6)
-    assert line["low"] == pytest.approx(other["low"], rel=0.02)
-    assert line["high"] == pytest.approx(other["high"], rel=0.02)
+    line, other = found.fit.profiles["E"], found.parameters["E"]
+    assert min(line.objective) == pytest.approx(found.fit.objective, rel=1e-6)
+    assert line.low == pytest.approx(other.low, rel=0.02)
+    assert line.high == pytest.approx(other.high, rel=0.02)
 
 
 def test_a_short_ladder_cannot_exclude_an_asymptote_of_zero():
     x, runs, values = curve(rungs=np.geomspace(1e6, 4e6, 6), noise=Noise(0.01, 0.01))
     found = fit_law(law="cross-entropy-power", x=x, values=values, runs=runs, settings=FitSettings(held_out_rungs=0))
-    assert not found.parameters["E"]["identified"]
-    assert found.report["profiles"]["E"]["low"] == 0.0
+    assert not found.parameters["E"].identified
+    assert found.fit.profiles["E"].low == 0.0
     assert found.status == "not-identified"
 
 
@@ -182,8 +182,8 @@ def test_data_that_never_repeat_say_nothing_of_repetition():
     x, runs, values = curve()
     unique = np.stack([x, 10 * x], axis=1)
     found = fit_law(law="repeated-data", x=unique, values=values, runs=runs, settings=FitSettings(held_out_rungs=0, bootstraps=200))
-    assert not found.parameters["R_star"]["identified"]
-    assert found.parameters["R_star"]["high"] is None
+    assert not found.parameters["R_star"].identified
+    assert found.parameters["R_star"].high is None
 
 
 def test_columns_that_move_together_leave_no_parameter_identified():
@@ -193,8 +193,8 @@ def test_columns_that_move_together_leave_no_parameter_identified():
         law="zhang-multiplicative", x=together, values=values, runs=runs, settings=FitSettings(held_out_rungs=0, bootstraps=200)
     )
     assert found.status == "not-identified"
-    assert "cannot tell some parameters apart" in found.report["verdict"]["text"]
-    assert not any(p["identified"] for p in found.parameters.values())
+    assert "cannot tell some parameters apart" in found.fit.verdict.text
+    assert not any(p.identified for p in found.parameters.values())
 
 
 # --- verdicts ---
@@ -205,4 +205,4 @@ def test_a_law_that_the_points_contradict_is_rejected():
     bent = values * np.where(x > 5e7, 0.6, 1.0)
     found = fit_law(law="score-log", x=x, values=bent, runs=runs, settings=FitSettings(held_out_rungs=0, bootstraps=200))
     assert found.status == "rejected"
-    assert found.report["verdict"]["law_holds"] is False
+    assert found.fit.verdict.law_holds is False

@@ -20,7 +20,7 @@ def fitted(kind, seed, **more):
 )
 def test_it_is_found_said_and_in_the_interval(kind, words):
     found = [fitted(kind, seed) for seed in range(12)]
-    assert sum(words in f.report["verdict"]["text"].lower() for f in found) >= 7
+    assert sum(words in f.fit.verdict.text.lower() for f in found) >= 7
     ends = [f.predict([4 * RUNGS[-1]]) for f in found]
     assert sum(low[0] <= power(4 * RUNGS[-1]) <= high[0] for _, low, high in ends) >= 8
 
@@ -28,13 +28,13 @@ def test_it_is_found_said_and_in_the_interval(kind, words):
 def test_independent_runs_have_intervals_without_being_asked():
     x, values = isoflop(np.random.default_rng(0))
     found = fit_law(law="chinchilla", x=x, values=values, settings=SETTINGS)
-    assert found.parameters["alpha"]["low"] < 0.34 < found.parameters["alpha"]["high"]
-    assert found.report["noise"]["run_freedom"] == 0
+    assert found.parameters["alpha"].low < 0.34 < found.parameters["alpha"].high
+    assert found.fit.noise.run_freedom == 0
     tiled = np.tile(np.geomspace(1e7, 1e10, 8), 3)
     values = power(tiled) * np.exp(0.003 * np.random.default_rng(1).standard_normal(24))
     found = fit_law(law="cross-entropy-power", x=tiled, values=values, settings=SETTINGS)
-    assert 1.4 < found.parameters["E"]["low"] < found.parameters["E"]["high"] < 1.6
-    assert found.report["verdict"]["law_holds"]
+    assert 1.4 < found.parameters["E"].low < found.parameters["E"].high < 1.6
+    assert found.fit.verdict.law_holds
 
 
 def test_exact_values_are_not_rejected():
@@ -42,14 +42,14 @@ def test_exact_values_are_not_rejected():
     found = fit_law(law="cross-entropy-power", x=x, values=power(x), runs=np.repeat([0, 1, 2], 8), settings=SETTINGS)
     assert found.status == "converged"
     rounded = fit_law(law="cross-entropy-power", x=x, values=power(x).round(7), runs=np.repeat([0, 1, 2], 8))
-    assert rounded.status == "converged" and rounded.report["held_out"]["inside"] == 1.0
+    assert rounded.status == "converged" and rounded.fit.held_out.inside == 1.0
 
 
 def test_a_row_that_lies_far_off_is_named():
     x, values, runs = curve("normal", np.random.default_rng(3))
     values[13] *= 1.5
     found = fit_law(law="cross-entropy-power", x=x, values=values, runs=runs, settings=SETTINGS)
-    assert "row 13 (+" in found.report["verdict"]["text"]
+    assert "row 13 (+" in found.fit.verdict.text
 
 
 @pytest.mark.parametrize("law", ["transfer-gap", "zhang-multiplicative"])
@@ -61,4 +61,4 @@ def test_misalignment_is_seen_in_laws_of_two_columns(law, step):
     values *= np.exp(0.003 * np.random.default_rng(0).standard_normal(len(x)))
     found = fit_law(law=law, x=x, values=values, runs=np.repeat([0, 1, 2], 24), settings=SETTINGS)
     assert found.status == "rejected"
-    assert "rejected" in found.report["verdict"]["text"] or "not monotone" in found.report["verdict"]["text"]
+    assert "rejected" in found.fit.verdict.text or "not monotone" in found.fit.verdict.text

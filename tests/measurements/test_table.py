@@ -14,9 +14,9 @@ from transferlaws.errors import UserError
 from transferlaws.laws.api import fit_law
 from transferlaws.laws.registry import LAWS
 from transferlaws.laws.settings import FitSettings
-from transferlaws.laws.simulate import Noise, measurements, transfer_measurements
 from transferlaws.measurements.table import read_measurements
 from transferlaws.seeding import generator
+from transferlaws.validation.simulate import Noise, measurements, transfer_measurements
 
 RUNGS = np.geomspace(1e6, 1e9, 6).round()
 SCHEMA = Draft202012Validator(

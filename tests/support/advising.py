@@ -6,8 +6,8 @@ import numpy as np
 
 from transferlaws.cli import main
 from transferlaws.laws.registry import LAWS
-from transferlaws.laws.simulate import Noise, measurements
 from transferlaws.seeding import generator
+from transferlaws.validation.simulate import Noise, measurements
 
 RUNGS = np.geomspace(1e6, 1e9, 6).round()
 QUIET = Noise(0.005, 0.005)

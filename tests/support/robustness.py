@@ -12,7 +12,7 @@ import pandas as pd
 
 from support.studies import RUNGS, Transfer, curve, isoflop, power, surface, transfer
 from transferlaws.laws.api import fit_law
-from transferlaws.laws.document import report
+from transferlaws.laws.describe import describe
 from transferlaws.laws.effective_data import fit_effective_data
 from transferlaws.laws.groups import groups_of
 from transferlaws.laws.protocols import resolve
@@ -52,7 +52,7 @@ def of_curves(kind, seed, settings):
         at, ahead = [beyond], power(beyond)
     estimate, low, high = (end[0] for end in found.predict(at))
     prediction = {"estimate": estimate, "low": low, "high": high}
-    return {**found.parameters, "prediction": prediction}, truth | {"prediction": ahead}, found.status
+    return {**_parameters(found), "prediction": prediction}, truth | {"prediction": ahead}, found.status
 
 
 def of_transfer(name, seed, settings):
@@ -60,8 +60,12 @@ def of_transfer(name, seed, settings):
     study, law = TRANSFERS[name], LAWS["effective-data"]
     groups = groups_of(transfer(study, np.random.default_rng(seed)), law=law, metric="cross_entropy", settings=settings)
     (result,) = fit_effective_data(groups, law=law, settings=settings)
-    found = report(result, law=law, settings=settings)
-    return found["parameters"], {"k": study.k, "alpha": study.alpha, "beta": study.beta}, found["status"]
+    found = describe(result, law=law, settings=settings)
+    return _parameters(found), {"k": study.k, "alpha": study.alpha, "beta": study.beta}, found.status
+
+
+def _parameters(found):
+    return {name: parameter.model_dump() for name, parameter in found.parameters.items()}
 
 
 def rows_of(law, name, one, studies, settings):

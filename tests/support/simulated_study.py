@@ -83,6 +83,14 @@ def scaling():
     return pd.DataFrame(rows)
 
 
+def advise(folder, csv, laws=(), **settings):
+    """Write the advice on the table and its fits by the real stage; returns its path."""
+    out = [str(folder / "advice.json"), "--markdown", str(folder / "advice.md")]
+    arguments = ["advise", "--measurements", str(csv), "--laws", *map(str, laws), "--settings", json.dumps(settings)]
+    assert main([*arguments, "--output", *out]) == 0
+    return folder / "advice.json"
+
+
 def write(folder, table, laws):
     """Write the table and the fits of `laws` to it by the real stage; returns their paths."""
     path = folder / "measurements.csv"

@@ -1,4 +1,4 @@
-"""Studies drawn by another hand than `transferlaws.laws.simulate`, with noise that the project's model of noise does not assume.
+"""Studies drawn by another hand than `validation.simulate`, with noise that the project's model of noise does not assume.
 
 Runs that drift, that have their own exponent, that scatter with t noise, noise that grows or shrinks with scale, test sentences
 that suit one mixture, from-scratch curves whose error all models of a size share. Plain numpy; imports nothing of the package.

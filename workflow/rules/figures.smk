@@ -1,7 +1,13 @@
+from transferlaws.figures.settings import GAINS
+
+
 rule figure:
     input:
         table=layout.measurements,
         laws=expand(layout.law, law=layout.study.laws),
+        advice=lambda wildcards: (
+            f"{layout.root}/laws/advice.json" if wildcards.figure in GAINS else []
+        ),
     output:
         svg=report(
             f"{layout.figure}.svg",
@@ -25,13 +31,12 @@ rule figure:
         prefix=lambda wildcards, output: splitext(output.svg)[0],
     shell:
         "python -m transferlaws figure {wildcards.figure} --measurements {input.table:q} --laws {input.laws:q}"
-        " --settings {params.settings:q} --output-prefix {params.prefix:q} --log {log:q}"
+        " --advice {input.advice:q} --settings {params.settings:q} --output-prefix {params.prefix:q} --log {log:q}"
 
 
 rule summary:
     input:
         table=layout.measurements,
-        sentences=layout.sentences,
         laws=expand(layout.law, law=layout.study.laws),
         advice=f"{layout.root}/laws/advice.json",
         study=f"{layout.root}/study.json",
@@ -55,4 +60,4 @@ rule summary:
         code=code("summary"),
     shell:
         "python -m transferlaws summary --measurements {input.table:q} --laws {input.laws:q} --advice {input.advice:q}"
-        " --sentences {input.sentences:q} --study {input.study:q} --reports {input.reports:q} --output {output:q} --log {log:q}"
+        " --study {input.study:q} --reports {input.reports:q} --output {output:q} --log {log:q}"

@@ -6,12 +6,13 @@ rule fit:
         table=layout.measurements,
         sentences=layout.sentences,
     output:
-        report(
+        json=report(
             layout.law,
             caption="../report/law.rst",
             category="Laws",
             labels={"law": "{law}"},
         ),
+        draws=layout.draws,
     log:
         f"{layout.logs}/fit/{{law}}.log",
     benchmark:
@@ -26,7 +27,7 @@ rule fit:
         settings=lambda wildcards: layout.settings("laws", wildcards.law),
     shell:
         "python -m transferlaws fit --measurements {input.table:q} --law {wildcards.law} --sentences {input.sentences:q}"
-        " --settings {params.settings:q} --output {output:q} --log {log:q}"
+        " --settings {params.settings:q} --output {output.json:q} --log {log:q}"
 
 
 rule advise:
@@ -34,6 +35,7 @@ rule advise:
         table=layout.measurements,
         sentences=layout.sentences,
         laws=expand(layout.law, law=layout.study.laws),
+        draws=expand(layout.draws, law=layout.study.laws),
     output:
         json=f"{layout.root}/laws/advice.json",
         markdown=f"{layout.root}/laws/advice.md",

@@ -31,7 +31,7 @@ STAGES = {
     "advise": ("transferlaws.advice.stage", "a measurement table and fits -> verdicts and advice"),
     "mixture": ("transferlaws.mixtures.stage", "tables of weights and losses -> laws over mixtures, the best mixture as a set"),
     "propose": ("transferlaws.mixtures.propose_stage", "tables of weights and losses -> the mixtures to train next"),
-    "coverage": ("transferlaws.laws.coverage", "simulated studies -> how often the intervals of every law hold the truth"),
+    "coverage": ("transferlaws.validation.coverage", "simulated studies -> how often the intervals of every law hold the truth"),
     "figure": ("transferlaws.figures.stage", "measurements and fits -> a figure"),
     "summary": ("transferlaws.figures.summary", "measurements, fits, advice and data reports -> one page with the answer"),
 }

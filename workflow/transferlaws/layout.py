@@ -56,6 +56,7 @@ class Layout:
         self.measurements = f"{root}/measurements.csv"
         self.sentences = f"{root}/sentences.parquet"
         self.law = f"{root}/laws/{{law}}.json"
+        self.draws = f"{root}/laws/{{law}}.npz"
         self.figure = f"{root}/figures/{{figure}}"
         self.logs = f"{root}/logs"
 

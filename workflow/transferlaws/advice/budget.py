@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from transferlaws.advice.settings import AdviceSettings
-from transferlaws.laws.estimate import Fitted, Unfitted
-from transferlaws.laws.registry import LAWS
-from transferlaws.laws.verdict import may_split, was_fitted
+from transferlaws.laws.document import FitDocument
+from transferlaws.laws.law_fit import LawFit
 from transferlaws.measurements.means import Quantity
 from transferlaws.statistics.arrays import Array
 
@@ -46,7 +45,7 @@ def best_split(*, parameters: Array, budget: float, pretraining_token_price: flo
     return Split(tokens, units, loss)
 
 
-def no_split(documents: dict, settings: AdviceSettings) -> str:
+def no_split(documents: dict[str, FitDocument], settings: AdviceSettings) -> str:
     """Why there is no budget to split, or no law to split it by; empty if there is."""
     missing = [k for k in ("budget", "pretraining_token_price", "finetuning_unit_price") if getattr(settings, k) is None]
     if missing:
@@ -54,37 +53,37 @@ def no_split(documents: dict, settings: AdviceSettings) -> str:
     return "" if "transfer-gap" in documents else "the transfer-gap law was not fitted"
 
 
-def splits(curves: list[tuple[Fitted | Unfitted, dict]], settings: AdviceSettings) -> dict:
-    """Paper B's split of the budget, for every curve (with its report) that the transfer-gap law was fitted to."""
+def splits(fits: list[LawFit], settings: AdviceSettings) -> dict:
+    """Paper B's split of the budget, for every curve that the transfer-gap law was fitted to."""
     found = []
-    for result, report in curves:
-        if not isinstance(result, Fitted) or not may_split(report["status"]):
+    for law in fits:
+        fit, form = law.fit, law.form
+        if not fit.may_split:
             continue
-        form, curve = LAWS["transfer-gap"].form, result.curve
         prices = settings.model_dump(include={"budget", "pretraining_token_price", "finetuning_unit_price"})
-        point = best_split(parameters=form.natural(curve.fit.theta[None], curve.design), **prices)
-        draws = best_split(parameters=form.natural(result.draws.thetas, curve.design), **prices)
+        point = best_split(parameters=law.natural_estimate()[None], **prices)
+        draws = best_split(parameters=np.column_stack([*law.draws.values()] or [np.empty((0, len(form.parameters)))]), **prices)
         quantities = {
             name: Quantity(float(getattr(point, name)[0]), getattr(draws, name)).json(settings.confidence)
             for name in ("pretraining_tokens", "finetuning_units", "loss")
         }
         if not all(np.isfinite(found["estimate"]) for found in quantities.values()):
             continue
-        x = curve.sample.x
+        fitted = np.array([[getattr(point, column) for column in fit.columns] for point in fit.points if point.role == "fit"])
         beyond = [
             name
             for j, name in enumerate(("pretraining_tokens", "finetuning_units"))
-            if not x[:, j].min() / 4 <= quantities[name]["estimate"] <= 4 * x[:, j].max()
+            if not fitted[:, j].min() / 4 <= quantities[name]["estimate"] <= 4 * fitted[:, j].max()
         ]
-        found.append({"group": report["group"], **quantities, "beyond_measured": beyond})
+        found.append({"group": fit.group, **quantities, "beyond_measured": beyond})
     return {"splits": found, "reason": "" if found else "no curve determines the transfer-gap law"}
 
 
-def model_size(documents: dict) -> list[dict]:
+def model_size(documents: dict[str, FitDocument]) -> list[dict]:
     """Paper C: how much larger a model would have to be to be worth ten times the fine-tuning data."""
-    fits = documents.get("effective-data", {"fits": []})["fits"]
+    fits = documents["effective-data"].fits if "effective-data" in documents else []
     return [
-        {"group": fit["group"], "status": fit["status"], **fit["parameters"]["model_size_for_10x_data"]}
+        {"group": fit.group, "status": fit.status, **fit.parameters["model_size_for_10x_data"].model_dump()}
         for fit in fits
-        if was_fitted(fit["status"])
+        if fit.was_fitted
     ]

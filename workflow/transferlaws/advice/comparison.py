@@ -6,7 +6,8 @@ import numpy as np
 
 from transferlaws.advice.context import Context
 from transferlaws.format import probability, short_number, signed
-from transferlaws.laws.verdict import Status, was_fitted
+from transferlaws.laws.document import Fit, FitDocument
+from transferlaws.laws.verdict import Status
 from transferlaws.measurements.significance import (
     Significance,
     lead_probability,
@@ -94,20 +95,23 @@ def best_of(pairs: list[dict]) -> str:
     return f"Best measured by {pairs[0]['metric']}: **{winner}**, {words}{chance}."
 
 
-def compare_laws(documents: dict) -> list[dict]:
+def compare_laws(documents: dict[str, FitDocument]) -> list[dict]:
     """Laws fitted to the same points of the same metric, ordered by held-out error, then AICc; rejected laws come last.
 
     `not_told_apart` names the laws that are not rejected and whose AICc are within 4 of the least of theirs.
     """
-    same: dict[tuple, list[dict]] = {}
+    same: dict[tuple, list[tuple[str, Fit]]] = {}
     for name, document in documents.items():
-        for fit in document["fits"]:
-            rows = tuple(tuple(sorted(p["row"] for p in fit["points"] if p["role"] == role)) for role in ("fit", "held-out"))
-            entry = {"law": name, "status": fit["status"], "are": (fit["held_out"] or {}).get("are"), "aicc": fit.get("aicc")}
-            same.setdefault((fit["metric"], rows), []).append(entry | {"group": fit["group"]})
+        for fit in document.fits:
+            rows = tuple(tuple(sorted(p.row for p in fit.points if p.role == role)) for role in ("fit", "held-out"))
+            same.setdefault((fit.metric, rows), []).append((name, fit))
     found = []
-    for (metric, _), entries in same.items():
-        fitted = [e for e in entries if was_fitted(e["status"])]
+    for (metric, _), fits in same.items():
+        fitted = [
+            {"law": name, "status": fit.status, "are": fit.held_out and fit.held_out.are, "aicc": fit.aicc, "group": fit.group}
+            for name, fit in fits
+            if fit.was_fitted
+        ]
         if len(fitted) < 2:
             continue
         best = min((e["aicc"] for e in fitted if e["aicc"] is not None), default=None)

@@ -10,7 +10,6 @@ from transferlaws.errors import UserError
 from transferlaws.format import some
 from transferlaws.measurements.columns import LOSSES, SCORES
 from transferlaws.measurements.means import Means
-from transferlaws.measurements.table import usable
 
 FURTHER = 4.0  # how far beyond the largest rung to look where no largest affordable D_p is given
 
@@ -40,13 +39,12 @@ class Context:
 
 
 def deciding_metric(table: pd.DataFrame, settings: AdviceSettings) -> tuple[str, list[str]]:
-    """The metric that decides for a task's rows, and what must be said about the choice.
+    """The metric that decides for a task's usable rows, and what must be said about the choice.
 
     Without a metric in the settings it is the first score of the table that is positive in every row, because a score of 0 has no
     logarithm and a mean without the zeros would flatter.
     """
     task = table.task.iloc[0]
-    table = usable(table)
     present = [m for m in (*SCORES, "cross_entropy") if m in table.columns and table[m].notna().any()]
     # without pretraining a score of 0 is normal: such a row decides nothing
     zeros = {m: table.row[(table[m] <= 0) & (table.pretraining_tokens > 0)].tolist() for m in present}

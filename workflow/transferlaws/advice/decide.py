@@ -34,7 +34,7 @@ def answer(mine: Standing, rivals: list[Standing], pairs: list[dict], context: C
         "metric": context.means.metric,
         "measured": measured,
     }
-    head["law"] = {"status": candidate.report["status"], "text": candidate.report["verdict"]["text"], "mistrust": mine.mistrust}
+    head["law"] = {"status": candidate.status, "text": candidate.text, "mistrust": mine.mistrust}
     return head | decision | {"because": f"{_value_text(measured, context)} {decision['because']}"}
 
 
@@ -121,7 +121,7 @@ def _by_measurement(mine: Standing, pairs: list[dict], context: Context) -> dict
     """Where no law decides: does the curve turn back, is another mixture surely better, what did the last rung gain?"""
     settings, mixture = context.settings, mine.candidate.key["mixture"]
     said = f"No law decides here: {mine.mistrust}."
-    if mine.candidate.report["verdict"].get("monotone") is False:
+    if mine.candidate.turns_back:
         text = f"{said} The measured values turn back by more than noise, a sign of misalignment: more of it promises nothing."
         return _decision("other data", None, text, None)
     ahead = next((p for p in pairs if p["other"] == mixture and p["sureness"] is Significance.SURELY), None)

@@ -1,14 +1,11 @@
 """What a trusted law adds to what was measured."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from transferlaws.advice.context import Context
-from transferlaws.laws.estimate import Fitted, Unfitted
-from transferlaws.laws.law import Law
-from transferlaws.laws.verdict import why_not_forecast
+from transferlaws.laws.law_fit import LawFit
 from transferlaws.measurements.means import Quantity, added
 
 GRID = 200
@@ -18,28 +15,38 @@ GRID = 200
 class Candidate:
     """One curve with the law fitted to it."""
 
-    law: Law
-    result: Fitted | Unfitted
-    report: dict
+    key: dict
+    """Task, model, mixture, D_f and its unit."""
+    law: LawFit | None
+    missing: str = ""
+    """Why there is no law."""
 
     @property
-    def key(self) -> dict:
-        """Task, model, mixture, D_f and its unit."""
-        return self.result.group.key if isinstance(self.result, Unfitted) else self.result.curve.group.key
+    def status(self) -> str | None:
+        """How the fit ended; None without one."""
+        return self.law and self.law.status
+
+    @property
+    def text(self) -> str:
+        """The law's verdict in words."""
+        return self.law.fit.verdict.text if self.law else f"{self.missing}."
+
+    @property
+    def turns_back(self) -> bool:
+        """Whether the measured values turn back by more than noise."""
+        return self.law is not None and self.law.fit.verdict.monotone is False
+
+    @property
+    def mistrust(self) -> str:
+        """Why the law forecasts nothing; empty if it may."""
+        if self.law is None or not self.law.fit.was_fitted:
+            return self.text.rstrip(".")
+        return self.law.fit.mistrust and f"{self.law.law} {self.law.fit.mistrust}"
 
     def predict(self, tokens: float) -> Quantity:
         """The law at D_p = tokens."""
-        curve, form = self.result.curve, self.law.form
-        design = curve.design.at(np.array([[tokens]]))
-        estimate = form.predict(curve.fit.theta[None], design)[0, 0]
-        return Quantity(float(estimate), form.predict(self.result.draws.thetas, design)[:, 0])
-
-    def first(self, reached: Callable[[np.ndarray], np.ndarray], *, start: float, end: float) -> float | None:
-        """Smallest D_p in [start, end] whose predicted value is `reached`; None if there is none."""
-        line = np.geomspace(start, end, GRID)
-        curve = self.result.curve
-        found = np.flatnonzero(reached(self.law.form.predict(curve.fit.theta[None], curve.design.at(line[:, None]))[0]))
-        return float(line[found[0]]) if len(found) else None
+        estimate, draws = self.law.at([tokens])
+        return Quantity(float(estimate[0]), draws[:, 0])
 
 
 @dataclass(frozen=True)
@@ -65,31 +72,27 @@ class Standing:
         return added(self.now.json(level), self.gain(tokens).times(self.context.means.direction).json(level))
 
     def first_gaining(self, least: float, *, end: float) -> float | None:
-        """Smallest D_p up to `end` by which the law gains `least`."""
+        """Smallest D_p up to `end` by which the law gains `least`; None if there is none."""
         here, sign = self.candidate.predict(self.last).estimate, self.context.means.direction
-        return self.candidate.first(lambda values: sign * (values - here) >= least, start=self.last, end=end)
+        line = np.geomspace(self.last, end, GRID)
+        found = np.flatnonzero(sign * (self.candidate.law.at(line)[0] - here) >= least)
+        return float(line[found[0]]) if len(found) else None
 
 
 def standing(candidate: Candidate, context: Context) -> Standing:
-    """Measure the law at the last rung, and see whether it can be trusted beyond."""
+    """Measure the law at the last rung, and see whether it can be trusted beyond.
+
+    Nor is it trusted where it misses the last rung by more than half of what is worthwhile: two such misses feign a worthwhile
+    gain.
+    """
     mixture, size = candidate.key["mixture"], float(candidate.key["finetuning_size"])
     last = context.means.rungs(mixture, size)[-1]
-    now = context.means.cells[mixture, size, last]
-    return Standing(candidate, context, last, now, _mistrust(candidate, context, last, now))
-
-
-def _mistrust(candidate: Candidate, context: Context, last: float, now: Quantity) -> str:
-    """Also where the law misses the last rung by more than half of what is worthwhile: two such misses feign a worthwhile gain."""
-    name, report = candidate.law.form.name, candidate.report
-    if isinstance(candidate.result, Unfitted):
-        return report["verdict"]["text"].rstrip(".")
-    reason = why_not_forecast(report["status"], report["held_out"])
-    if reason:
-        return f"{name} {reason}"
-    here = candidate.predict(last).estimate
-    if abs(here - now.estimate) <= context.settings.worthwhile / 2:
-        return ""
-    return (
-        f"{name} has {here:.4g} for the held-out rung, measured as {now.estimate:.4g}, and errs by more than half of what is "
-        "worthwhile; a gain, the difference of two such values, may be off by a worthwhile one"
-    )
+    now, mistrust = context.means.cells[mixture, size, last], candidate.mistrust
+    if not mistrust:
+        here = candidate.predict(last).estimate
+        if abs(here - now.estimate) > context.settings.worthwhile / 2:
+            mistrust = (
+                f"{candidate.law.law} has {here:.4g} for the held-out rung, measured as {now.estimate:.4g}, and errs by more than "
+                "half of what is worthwhile; a gain, the difference of two such values, may be off by a worthwhile one"
+            )
+    return Standing(candidate, context, last, now, mistrust)

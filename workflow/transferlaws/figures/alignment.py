@@ -17,14 +17,14 @@ from transferlaws.figures.curves import (
     mixtures,
     panel_title,
 )
-from transferlaws.figures.inputs import LEVEL, SCRATCH, Fit, panels, valued
+from transferlaws.figures.inputs import Fits, gains_of, valued
 from transferlaws.figures.settings import FigureSettings
 from transferlaws.format import percent
-from transferlaws.measurements.means import Means, TableMeans
-from transferlaws.measurements.significance import Gain, gain_of
+from transferlaws.measurements.panels import SCRATCH, panels
+from transferlaws.measurements.significance import Gain
 
 
-def alignment(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> Figure:
+def alignment(table: pd.DataFrame, fits: Fits, settings: FigureSettings, advice: dict) -> Figure:
     """A row a (model, task, D_f): score and cross-entropy of every mixture, and its gain over scratch against its alignment score.
 
     The alignment score is `P_src P_dest + 0.7 P_src + 0.8 P_dest`, P a language's share of the mixture (Isik et al. 2024, eq. 2).
@@ -40,7 +40,7 @@ def alignment(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) ->
     blocks = [(keys, rows) for keys, rows in panels(valued(table, settings.score, "cross_entropy")) if keys["task"] in tasks]
     figure = Figure(figsize=(settings.width, 0.8 + 0.9 * settings.panel_height * len(blocks)))
     places = figure.subplots(len(blocks), 3, squeeze=False)
-    series, key, models, means = mixtures(table), Key(), table["model"].nunique(), TableMeans(table)
+    series, key, models, level = mixtures(table), Key(), table["model"].nunique(), advice["settings"]["confidence"]
     for (score_axes, loss_axes, gain_axes), (keys, rows) in zip(places, blocks, strict=True):
         for axes, metric in ((score_axes, settings.score), (loss_axes, "cross_entropy")):
             values = draw_scratch(axes, rows, metric, key)
@@ -54,28 +54,30 @@ def alignment(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) ->
             axes.set_xlabel(LABELS["pretraining_tokens"])
             axes.set_ylabel(LABELS[metric].replace(" (", "\n("))  # the panel is not as high as the label is long
         style.heading(score_axes, panel_title(keys, models))
-        draw_gains(gain_axes, rows, series, means.of(task=keys["task"], model=keys["model"], metric=settings.score), table)
+        gains = gains_of(advice, settings.score, **keys)
+        if not gains:
+            raise UserError(
+                f"{table.attrs.get('path')}: no from-scratch row (mixture {SCRATCH}, pretraining_tokens 0) to compare with."
+            )
+        draw_gains(gain_axes, rows, series, gains)
+        gain_axes.set_ylabel(f"gain in {LABELS[settings.score]}")
+        style.heading(gain_axes, "gain over scratch", [f"at the last rung, with {percent(level)} intervals"])
     style.legends(figure, mixture_handles(series), key.handles(joined="seed means joined"))
     return figure
 
 
-def draw_gains(axes: Axes, rows: pd.DataFrame, series: dict[str, style.Mark], means: Means, table: pd.DataFrame) -> None:
+def draw_gains(axes: Axes, rows: pd.DataFrame, series: dict[str, style.Mark], gains: dict[str, Gain]) -> None:
     """Gain over scratch at each mixture's last rung against its alignment score, with intervals; equal scores side by side."""
     axes.axhline(0, color=style.BASELINE, linewidth=1, zorder=0.6)
-    size = float(rows["finetuning_size"].iloc[0])
-    if means.scratch(size) is None:
-        raise UserError(
-            f"{table.attrs.get('path')}: no from-scratch row (mixture {SCRATCH}, pretraining_tokens 0) to compare with."
-        )
     together: dict[float, list[tuple[style.Mark, Gain]]] = {}
     for mixture, mark in series.items():
-        found = gain_of(means.gain(means.last(mixture, size), means.scratch(size)), LEVEL)
+        found = gains.get(mixture)
         score = rows.loc[rows["mixture"] == mixture, "alignment"].dropna()
         if found and not score.empty:
             together.setdefault(round(float(score.iloc[0]), 2), []).append((mark, found))
     values = [0.0]
-    for score, gains in together.items():
-        for (mark, found), aside in zip(gains, style.asides(len(gains), step=6.0, widest=24.0), strict=True):
+    for score, marked in together.items():
+        for (mark, found), aside in zip(marked, style.asides(len(marked), step=6.0, widest=24.0), strict=True):
             place = style.beside(axes, aside)
             axes.plot(score, found.estimate, color=mark.colour, marker=mark.marker, transform=place)
             ends = [end for end in (found.low, found.high) if end is not None]
@@ -84,5 +86,3 @@ def draw_gains(axes: Axes, rows: pd.DataFrame, series: dict[str, style.Mark], me
     limits(axes, values)
     axes.set_xlim(-0.1, 1.1)
     axes.set_xlabel("alignment score of the mixture")
-    axes.set_ylabel(f"gain in {LABELS[means.metric]}")
-    style.heading(axes, "gain over scratch", [f"at the last rung, with {percent(LEVEL)} intervals"])

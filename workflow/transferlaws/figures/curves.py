@@ -11,9 +11,11 @@ from matplotlib.patches import Patch
 from scipy.interpolate import PchipInterpolator
 
 from transferlaws.figures import style
-from transferlaws.figures.inputs import SCRATCH, Fit
 from transferlaws.format import count, percent
+from transferlaws.laws.document import Fit
+from transferlaws.laws.verdict import STATES
 from transferlaws.measurements.means import seed_mean
+from transferlaws.measurements.panels import SCRATCH
 
 LABELS = {
     "bleu": "BLEU",
@@ -24,14 +26,6 @@ LABELS = {
 }
 HELD_OUT = "held out from the fit"
 JOINED = "seed means joined: no law drawn"
-NOTES = {  # in the order in which panels give them
-    "rejected": "law rejected",
-    "not converged": "the law's fit did not converge",
-    "bound hit": "the law's fit ended at a bound",
-    "too few points": "too few points for the law",
-    "not identified": "parameters not identified",
-    "untested": "no repeated runs to test the law",
-}
 STEPS = 8  # points drawn from one point of a fit's band to the next
 
 
@@ -98,7 +92,7 @@ def draw_points(
     """
     place = style.beside(axes, aside)
     values = rows[column].tolist()
-    held_out = {(p["seed"], p["pretraining_tokens"]) for p in (fit.points if fit else ()) if p.get("role") == "held-out"}
+    held_out = {(p.seed, p.pretraining_tokens) for p in (fit.points if fit else ()) if p.role == "held-out"}
     hollow = np.array(
         [(seed, tokens) in held_out for seed, tokens in zip(rows["seed"], rows["pretraining_tokens"], strict=True)], bool
     )
@@ -140,11 +134,11 @@ def draw_law(axes: Axes, rows: pd.DataFrame, column: str, mark: style.Mark, fit:
 
     Returns the note that the panel must show, or None where the law holds.
     """
-    if fit is None or not fit.has_curve or "pretraining_tokens" not in fit.band:
+    if fit is None or not fit.may_draw or "pretraining_tokens" not in fit.band:
         means = rows.groupby("pretraining_tokens")[column].agg(seed_mean)
         axes.plot(means.index, means.to_numpy(), color=mark.colour, linestyle=":", linewidth=0.9, zorder=1.5)
         key.joined |= len(means) > 1
-        return None if fit is None else "law fitted on another x" if fit.has_curve else fit.state
+        return None if fit is None else "law fitted on another x" if fit.may_draw else fit.state
     x, estimate, low, high = curve(fit, "pretraining_tokens")
     # where no interval is known the curve is not worth drawing either
     shown = np.isfinite(low) | np.isfinite(high) | (x <= fit.fitted_to)
@@ -152,7 +146,7 @@ def draw_law(axes: Axes, rows: pd.DataFrame, column: str, mark: style.Mark, fit:
     identified = fit.state != "not identified"
     width = 1.3 if identified else 0.8
     draw_band(axes, x, low, high, mark.colour)
-    key.levels |= {fit.level} if np.isfinite(fit.level) else set()
+    key.levels.add(fit.level)
     inside = x <= fit.fitted_to * (1 + 1e-9) if np.isfinite(fit.fitted_to) else np.ones(len(x), bool)
     last = int(inside.sum())
     axes.plot(x[:last], estimate[:last], color=mark.colour, linewidth=width, zorder=2.5)
@@ -218,12 +212,12 @@ def mixture_handles(series: dict[str, style.Mark], names: dict[str, str] | None 
 
 
 def note_lines(notes: dict[str, list[str]], mixtures_drawn: int) -> list[str]:
-    """State -> mixtures as lines of a panel's heading, in the order of `NOTES`; 'all' where every mixture drawn has the state."""
+    """State -> mixtures as lines of a panel's heading, in the order of `STATES`; 'all' where every mixture drawn has the state."""
     lines = []
-    known = list(NOTES)
+    known = list(STATES)
     for note, names in sorted(notes.items(), key=lambda item: known.index(item[0]) if item[0] in known else len(known)):
         who = "all" if len(names) == mixtures_drawn > 1 else ", ".join(map(style.name, names))
-        lines.append(f"{NOTES.get(note, note)}: {who}")
+        lines.append(f"{STATES.get(note, note)}: {who}")
     return lines
 
 

@@ -19,14 +19,14 @@ from transferlaws.figures.curves import (
     note_lines,
     panel_title,
 )
-from transferlaws.figures.inputs import SCRATCH, Fit, find, panels, require, valued
+from transferlaws.figures.inputs import Fits, find, require, valued
 from transferlaws.figures.settings import FigureSettings
+from transferlaws.laws.settings import law_of
+from transferlaws.measurements.panels import SCRATCH, panels
 from transferlaws.measurements.table import usable
 
-LAWS = {"bleu": "score-log", "chrf": "score-log", "cross_entropy": "cross-entropy-power"}
 
-
-def downstream(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> Figure:
+def downstream(table: pd.DataFrame, fits: Fits, settings: FigureSettings) -> Figure:
     """Two panels a (model, task, D_f), the score over the cross-entropy; one colour a mixture.
 
     A metric that a (model, task, D_f) lacks (an `lm` task has no BLEU) leaves its panel out. Raises `UserError` where neither
@@ -75,7 +75,7 @@ def _places(settings: FigureSettings, blocks: int, metrics: int) -> tuple[Figure
 
 
 def draw_panel(
-    axes: Axes, rows: pd.DataFrame, fits: list[Fit], metric: str, keys: dict, series: dict[str, style.Mark], key: Key
+    axes: Axes, rows: pd.DataFrame, fits: Fits, metric: str, keys: dict, series: dict[str, style.Mark], key: Key
 ) -> list[str]:
     """All mixtures of one (model, task, D_f) on one metric; returns the notes on laws that do not hold."""
     values = draw_scratch(axes, rows, metric, key)
@@ -84,7 +84,7 @@ def draw_panel(
     drawn = [mixture for mixture in series if (pretrained["mixture"] == mixture).any()]
     for mixture, aside in zip(drawn, style.asides(len(drawn)), strict=True):
         part, mark = pretrained[pretrained["mixture"] == mixture], series[mixture]
-        fit = find(fits, LAWS[metric], metric, mixture=mixture, **keys)
+        fit = find(fits, law_of(metric), metric, mixture=mixture, **keys)
         values += draw_points(axes, part, metric, mark, fit, key, aside)
         note = draw_law(axes, part, metric, mark, fit, key)
         if note:

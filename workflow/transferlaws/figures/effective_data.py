@@ -10,11 +10,13 @@ from matplotlib.patches import Patch
 
 from transferlaws.errors import UserError
 from transferlaws.figures import style
-from transferlaws.figures.curves import LABELS, NOTES
-from transferlaws.figures.inputs import Fit, require
+from transferlaws.figures.curves import LABELS
+from transferlaws.figures.inputs import Fits, require
 from transferlaws.figures.settings import FigureSettings
 from transferlaws.format import short_number
+from transferlaws.laws.document import Fit
 from transferlaws.laws.effective_data import fraction
+from transferlaws.laws.verdict import STATES
 from transferlaws.measurements.means import seed_mean
 
 LAW = "effective-data"
@@ -24,7 +26,7 @@ CENSORED = "censored: better"  # the law's reason where every from-scratch run h
 DEEPEST = -0.5  # lowest share drawn; points below it stand at the edge
 
 
-def effective_data(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> Figure:
+def effective_data(table: pd.DataFrame, fits: Fits, settings: FigureSettings) -> Figure:
     """A row a (task, mixture) at its largest D_p: the gap between the loss curves, the share transferred, D_E over D_F.
 
     After figures 1, 2 and 6 of the paper. D_T data were transferred to D_F data of fine-tuning, D_E = D_F + D_T. Raises `UserError`
@@ -32,8 +34,8 @@ def effective_data(table: pd.DataFrame, fits: list[Fit], settings: FigureSetting
     """
     path = table.attrs.get("path", "measurement table")
     last: dict[tuple, Fit] = {}
-    for fit in sorted((f for f in fits if f.law == LAW), key=lambda f: f.group["pretraining_tokens"]):
-        if any(point["role"] == "fit" or point["reason"] for point in fit.points if point["role"] != "baseline"):
+    for fit in sorted(fits[LAW].fits if LAW in fits else [], key=lambda f: f.group["pretraining_tokens"]):
+        if any(point.role == "fit" or point.reason for point in fit.points if point.role != "baseline"):
             last[fit.group["task"], fit.group["mixture"]] = fit
     if not last:
         raise UserError(
@@ -47,7 +49,7 @@ def effective_data(table: pd.DataFrame, fits: list[Fit], settings: FigureSetting
         scratch = table[(table["task"] == fit.group["task"]) & (table["pretraining_tokens"] == 0)].dropna(
             subset=[N, "cross_entropy"]
         )
-        points = pd.DataFrame([p for p in fit.points if p["role"] != "baseline"])
+        points = pd.DataFrame([p.model_dump() for p in fit.points if p.role != "baseline"])
         for column in ("loss", "effective", "fraction"):
             points[column] = points[column].astype(float)
         unit = style.name(fit.group["finetuning_unit"])
@@ -55,7 +57,7 @@ def effective_data(table: pd.DataFrame, fits: list[Fit], settings: FigureSetting
         draw_shares(share_axes, points, fit, unit)
         draw_ratios(ratio_axes, points, scratch, fit, unit)
         notes = [f"after {short_number(fit.group['pretraining_tokens'])} pretraining tokens"]
-        notes += [NOTES.get(fit.state, fit.state)] if fit.state != "holds" else []
+        notes += [STATES.get(fit.state, fit.state)] if fit.state != "holds" else []
         style.heading(
             loss_axes, f"{style.name(fit.group['task'])}, {style.name(fit.group['mixture'])}", notes, settings.width * 0.26
         )
@@ -116,7 +118,7 @@ def draw_shares(axes: Axes, points: pd.DataFrame, fit: Fit, unit: str) -> None:
     line = np.geomspace(points[N].min(), points[N].max(), 60)
     for data, colour in colours.items():
         part = known[known[D] == data]
-        if fit.has_curve and (part["role"] == "fit").any():
+        if fit.may_draw and (part["role"] == "fit").any():
             axes.plot(line, fraction(**_estimates(fit), finetuning_size=data, parameters=line), color=colour, linewidth=1)
         for used, tint in ((True, colour), (False, "0.65")):
             some = part[(part["role"] == "fit") == used]
@@ -141,7 +143,7 @@ def draw_ratios(axes: Axes, points: pd.DataFrame, scratch: pd.DataFrame, fit: Fi
         axes.plot(known[D], known["effective"] / known[D], "o", color=colour, markersize=3.5, zorder=3)
         axes.plot(better[D], largest / better[D], "^", color=colour, markerfacecolor="white", markersize=4.5, zorder=3)
         ratios += [*(known["effective"] / known[D]), *(largest / better[D])]
-        if fit.has_curve and (part["role"] == "fit").any():
+        if fit.may_draw and (part["role"] == "fit").any():
             value = _estimates(fit)
             multiplier = 1 + value["k"] * line ** (value["alpha"] - 1) * size ** value["beta"]
             axes.plot(line, multiplier, color=colour, linewidth=1)
@@ -156,4 +158,4 @@ def draw_ratios(axes: Axes, points: pd.DataFrame, scratch: pd.DataFrame, fit: Fi
 
 
 def _estimates(fit: Fit) -> dict[str, float]:
-    return {name: fit.parameters[name]["estimate"] for name in ("k", "alpha", "beta")}
+    return {name: fit.parameters[name].estimate for name in ("k", "alpha", "beta")}

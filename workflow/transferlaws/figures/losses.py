@@ -6,15 +6,17 @@ from matplotlib.lines import Line2D
 
 from transferlaws.errors import UserError
 from transferlaws.figures import style
-from transferlaws.figures.curves import LABELS, NOTES, curve, draw_band, limits, mixture_handles, mixtures, panel_title
-from transferlaws.figures.inputs import SCRATCH, Fit, by_size, find, panels, valued
+from transferlaws.figures.curves import LABELS, curve, draw_band, limits, mixture_handles, mixtures, panel_title
+from transferlaws.figures.inputs import Fits, find, valued
 from transferlaws.figures.settings import FigureSettings
 from transferlaws.format import percent
+from transferlaws.laws.verdict import STATES
+from transferlaws.measurements.panels import SCRATCH, by_size, panels
 
 GORDON = "score-from-loss"
 
 
-def score_vs_loss(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> Figure:
+def score_vs_loss(table: pd.DataFrame, fits: Fits, settings: FigureSettings) -> Figure:
     """Score against test cross-entropy, one panel a (model, task, D_f): whether loss stands for the score (Isik et al., figure 5).
 
     Points of one mixture and seed are joined in the order of pretraining tokens. Where Gordon's `C exp(-k L)` was fitted and
@@ -44,13 +46,13 @@ def score_vs_loss(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings
             axes.plot(part["cross_entropy"], part[settings.score], linestyle="", marker=mark.marker, color=mark.colour, zorder=3)
         fit = find(fits, GORDON, settings.score, **keys)
         notes = []
-        if fit is not None and fit.has_curve and "cross_entropy" in fit.band:
+        if fit is not None and fit.may_draw and "cross_entropy" in fit.band:
             x, estimate, low, high = curve(fit, "cross_entropy")
             draw_band(axes, x, low, high, style.BASELINE)
             axes.plot(x, estimate, color=style.BASELINE, linewidth=1, linestyle="--")
             levels |= {fit.level}
         if fit is not None and fit.state != "holds":
-            notes.append(f"C·exp(−kL): {NOTES[fit.state]}")
+            notes.append(f"C·exp(−kL): {STATES[fit.state]}")
         style.heading(axes, panel_title(keys, models), notes)
         axes.set_xlabel(LABELS["cross_entropy"])
         axes.set_ylabel(LABELS[settings.score])
@@ -66,7 +68,7 @@ def score_vs_loss(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings
     return figure
 
 
-def upstream(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> Figure:
+def upstream(table: pd.DataFrame, fits: Fits, settings: FigureSettings) -> Figure:
     """Validation loss of the pretraining objective against tokens seen, one panel a model, one line a (mixture, seed).
 
     Raises `UserError` where one checkpoint appears with two different losses.

@@ -8,18 +8,19 @@ from transferlaws.errors import UserError
 from transferlaws.figures import style
 from transferlaws.figures.curves import LABELS, Key, mixture_handles, mixtures, panel_title
 from transferlaws.figures.downstream import draw_panel
-from transferlaws.figures.inputs import LEVEL, SCRATCH, Fit, panels, require
+from transferlaws.figures.inputs import Fits, gains_of, require
 from transferlaws.figures.settings import FigureSettings
 from transferlaws.format import percent
-from transferlaws.measurements.means import TableMeans
-from transferlaws.measurements.significance import Gain, gain_of
+from transferlaws.measurements.panels import SCRATCH, panels
+from transferlaws.measurements.significance import Gain
 from transferlaws.measurements.table import usable
 
 ROW = 0.2  # inches of one line of the gains
 
 
-def summary(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> Figure:
-    """A panel a (model, task, D_f) with the score (cross-entropy where a task has none), and the gains over scratch in one list.
+def summary(table: pd.DataFrame, fits: Fits, settings: FigureSettings, advice: dict) -> Figure:
+    """A panel a (model, task, D_f) with the score (cross-entropy where a task has none), and the gains over scratch in one list,
+    those of the advice.
 
     Raises `UserError` where the table has no pretrained row, or none from scratch to compare it with.
     """
@@ -31,14 +32,13 @@ def summary(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> F
         rows = rows.dropna(subset=[metric])
         if (rows["pretraining_tokens"] > 0).any():
             blocks.append((keys, rows, metric))
-    series, models, table_means = mixtures(table), table["model"].nunique(), TableMeans(table)
+    series, models = mixtures(table), table["model"].nunique()
     lines: dict[str, list[tuple[str, str, Gain]]] = {}
     for keys, _, metric in blocks:
-        means, size = table_means.of(task=keys["task"], model=keys["model"], metric=metric), float(keys["finetuning_size"])
+        gains = gains_of(advice, metric, **keys)
         for mixture in series:
-            found = gain_of(means.gain(means.last(mixture, size), means.scratch(size)), LEVEL)
-            if found:
-                lines.setdefault(metric, []).append((panel_title(keys, models), mixture, found))
+            if mixture in gains:
+                lines.setdefault(metric, []).append((panel_title(keys, models), mixture, gains[mixture]))
     if not lines:
         path = table.attrs.get("path")
         raise UserError(
@@ -58,7 +58,7 @@ def summary(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> F
         axes.set_xlabel(LABELS["pretraining_tokens"])
         axes.set_ylabel(LABELS[metric])
     for place, (metric, found) in zip(gain_places, lines.items(), strict=True):
-        draw_gains(figure.add_subplot(place), found, metric, series, by_mixture=len(blocks) == 1)
+        draw_gains(figure.add_subplot(place), found, metric, series, advice["settings"]["confidence"], by_mixture=len(blocks) == 1)
     style.legends(figure, mixture_handles({m: mark for m, mark in series.items() if m in set(shown["mixture"])}), key.handles())
     return figure
 
@@ -85,7 +85,7 @@ def below(gain: Gain) -> bool:
 
 
 def draw_gains(
-    axes: Axes, lines: list[tuple[str, str, Gain]], metric: str, series: dict[str, style.Mark], *, by_mixture: bool
+    axes: Axes, lines: list[tuple[str, str, Gain]], metric: str, series: dict[str, style.Mark], level: float, *, by_mixture: bool
 ) -> None:
     """One line a (panel, mixture): the gain over scratch at the last rung with its interval and its value."""
     axes.axvline(0, color=style.BASELINE, linewidth=1, zorder=0.6)
@@ -120,4 +120,4 @@ def draw_gains(
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel({"cross_entropy": "reduction of cross-entropy (nats/token)"}.get(metric, f"gain in {LABELS[metric]}"))
-    style.heading(axes, "gain over scratch at the last rung", [f"with {percent(LEVEL)} intervals"])
+    style.heading(axes, "gain over scratch at the last rung", [f"with {percent(level)} intervals"])

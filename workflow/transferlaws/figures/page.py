@@ -5,7 +5,10 @@ The template is Python text, not a file beside it, so that the fingerprint of th
 
 import jinja2
 
-from transferlaws.format import printable
+from transferlaws.advice.worth import NAMES, digits, fixed
+from transferlaws.figures.curves import panel_title
+from transferlaws.format import printable, short_number
+from transferlaws.measurements.panels import PANEL
 
 # No script, no request to anywhere, whatever stands in the data.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -13,6 +16,15 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 TEMPLATE = """\
 {%- macro interval(value) -%}
 {{ value.estimate }} <span class="interval">({{ value.low }} to {{ value.high }})</span>
+{%- endmacro -%}
+{%- macro cell(value, metric) -%}
+{%- if value -%}
+<td class="number">{{ value.mean | decimals(metric) }}<br><span class="interval">{{ value | seeds(metric) }}</span></td>
+<td class="number">{% if value.gain %}{{ interval(value.gain | ends(metric)) }}<br>\
+<span class="note">{{ value.gain.text }}</span>{% endif %}</td>
+{%- else -%}
+<td class="number"><br><span class="interval">not measured</span></td><td class="number"></td>
+{%- endif -%}
 {%- endmacro -%}
 {%- macro name(text) -%}<bdi class="name">{{ text }}</bdi>{%- endmacro -%}
 <!DOCTYPE html>
@@ -39,29 +51,31 @@ img { max-width: 100%; } details pre { white-space: pre-wrap; word-break: break-
 <p class="note">transferlaws {{ version }}; {{ rows }} measurements, SHA-256 <span class="hash">{{ sha256 }}</span>.</p>
 
 <h2>Answer</h2>
-{% for block in blocks %}
-<h3>{{ block.title }}</h3>
-{% for sentence in block.sentences %}<p class="answer">{{ sentence }}</p>
+{% for panel in advice.worth %}
+{% set metrics = panel.scratch | list %}
+{% set aligned = panel.mixtures | rejectattr("alignment", "none") | list | length > 0 %}
+<h3>{{ panel | title(models) }}</h3>
+{% for sentence in panel.sentences %}<p class="answer">{{ sentence }}</p>
 {% endfor %}
 <table>
-<tr><th>mixture</th>{% if block.aligned %}<th class="number">alignment</th>{% endif %}<th class="number">pretraining tokens</th>
-{% for metric in block.metrics %}<th class="number">{{ metric }}</th><th class="number">improvement over scratch</th>{% endfor %}
+<tr><th>mixture</th>{% if aligned %}<th class="number">alignment</th>{% endif %}<th class="number">pretraining tokens</th>
+{% for metric in metrics %}<th class="number">{{ metric | label }}</th><th class="number">improvement over scratch</th>{% endfor %}
 </tr>
-{% for row in block.table %}
-<tr><td>{{ name(row.mixture) }}</td>{% if block.aligned %}<td class="number">{{ row.alignment }}</td>{% endif %}
-<td class="number">{{ row.tokens }}</td>
-{% for cell in row.cells %}<td class="number">{{ cell.value }}<br><span class="interval">{{ cell.seeds }}</span></td>
-<td class="number">{% if cell.gain %}{{ interval(cell.gain) }}<br><span class="note">{{ cell.gain.verdict }}</span>{% endif %}</td>
+{% for row in panel.mixtures + [scratch_row(panel)] %}
+<tr><td>{{ name(row.mixture) }}</td>{% if aligned %}<td class="number">{{ row.alignment | hundredths }}</td>{% endif %}
+<td class="number">{{ row.pretraining_tokens | short }}</td>
+{% for metric in metrics %}{{ cell(row["values"][metric], metric) }}
 {% endfor %}</tr>
 {% if row.laws %}
-<tr><td></td><td class="note" colspan="{{ 1 + block.aligned | int + 2 * block.metrics | length }}">
+<tr><td></td><td class="note" colspan="{{ 1 + aligned | int + 2 * metrics | length }}">
 Laws: {{ row.laws | join("; ") }}.</td></tr>
 {% endif %}{% endfor %}
 </table>
-{% if block.advice %}
+{% set answers = advice.answers | about(panel) %}
+{% if answers %}
 <table>
 <tr><th>mixture</th><th>advice</th><th>because</th></tr>
-{% for row in block.advice %}
+{% for row in answers %}
 <tr><td>{{ name(row.mixture) }}</td><td>{{ row.answer }}</td><td>{{ row.because }}</td></tr>
 {% endfor %}
 </table>
@@ -70,7 +84,7 @@ Laws: {{ row.laws | join("; ") }}.</td></tr>
 {% if image %}
 <p><img alt="Score against pretraining tokens, and gains over training from scratch" src="data:image/png;base64,{{ image }}"></p>
 {% endif %}
-{% for text in remarks %}<p class="note">{{ text }}</p>
+{% for text in advice.remarks %}<p class="note">{{ text }}</p>
 {% endfor %}
 
 <h2>What was measured, on what, how often</h2>
@@ -139,6 +153,35 @@ Laws: {{ row.laws | join("; ") }}.</td></tr>
 """
 
 
+def _seeds(value: dict, metric: str) -> str:
+    spread = f", {_decimals(value['lowest'], metric)} to {_decimals(value['highest'], metric)}" if value["seeds"] > 1 else ""
+    return f"{value['seeds']} seed{'s' * (value['seeds'] > 1)}{spread}"
+
+
+def _decimals(value: float, metric: str) -> str:
+    return f"{value:.{digits(metric)}f}"
+
+
+def _scratch_row(panel: dict) -> dict:
+    return {"mixture": "none (from scratch)", "alignment": None, "pretraining_tokens": 0, "values": panel["scratch"], "laws": []}
+
+
+def _about(answers: list[dict], panel: dict) -> list[dict]:
+    return [answer for answer in answers if all(answer[key] == panel[key] for key in PANEL)]
+
+
+FILTERS = {
+    "about": _about,
+    "decimals": _decimals,
+    "ends": lambda gain, metric: {end: fixed(gain[end], metric) for end in ("estimate", "low", "high")},
+    "hundredths": lambda value: "" if value is None else f"{value:.2f}",
+    "label": NAMES.get,
+    "seeds": _seeds,
+    "short": short_number,
+    "title": panel_title,
+}
+
+
 def render(context: dict) -> str:
     """The page; every value is made printable and escaped, a missing one is an error."""
     environment = jinja2.Environment(
@@ -148,4 +191,6 @@ def render(context: dict) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.from_string(TEMPLATE).render(policy=POLICY, **context)
+    environment.filters |= FILTERS
+    models = len({panel["model"] for panel in context["advice"]["worth"]})
+    return environment.from_string(TEMPLATE).render(policy=POLICY, models=models, scratch_row=_scratch_row, **context)

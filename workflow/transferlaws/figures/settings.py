@@ -13,6 +13,8 @@ FIGURES = (
     "transfer-gap",
     "effective-data",
 )
+GAINS = ("summary", "alignment")
+"""Figures that draw the gains of the advice."""
 FigureName = Literal[FIGURES]
 
 

@@ -3,18 +3,18 @@
 import argparse
 from collections.abc import Callable
 
-import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import ValidationError
 
 from transferlaws import __version__
 from transferlaws.errors import UserError
 from transferlaws.figures import alignment, downstream, effective_data, losses, overview, style, transfer_gap
-from transferlaws.figures.inputs import Fit, read_fits, read_table
-from transferlaws.figures.settings import FigureSettings
+from transferlaws.figures.inputs import read_advice, read_table
+from transferlaws.figures.settings import GAINS, FigureSettings
 from transferlaws.files import sha256
+from transferlaws.laws.document import read_documents
 
-FIGURES: dict[str, tuple[str, Callable[[pd.DataFrame, list[Fit], FigureSettings], Figure]]] = {
+FIGURES: dict[str, tuple[str, Callable[..., Figure]]] = {
     "summary": ("What each mixture is worth", overview.summary),
     "downstream": ("Score and cross-entropy against pretraining tokens", downstream.downstream),
     "score-vs-loss": ("Score against cross-entropy", losses.score_vs_loss),
@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", choices=FIGURES, help="; ".join(f"{name}: {title}" for name, (title, _) in FIGURES.items()))
     parser.add_argument("--measurements", required=True, metavar="CSV", help="measurements.csv")
     parser.add_argument("--laws", nargs="*", default=[], metavar="JSON", help="fits written by `transferlaws fit`")
+    parser.add_argument("--advice", nargs="?", metavar="JSON", help=f"advice.json, which {' and '.join(GAINS)} draw the gains of")
     parser.add_argument("--settings", default="{}", metavar="JSON", help="figure settings")
     parser.add_argument("--output-prefix", required=True, metavar="PREFIX", help="writes PREFIX.svg and PREFIX.png")
 
@@ -42,8 +43,11 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"--settings: {error}") from None
     table = read_table(arguments.measurements)
     title, draw = FIGURES[arguments.name]
+    if arguments.name in GAINS and not arguments.advice:
+        raise UserError(f"figure {arguments.name} draws the gains of the advice: pass --advice, the file of `transferlaws advise`.")
+    advice = [read_advice(arguments.advice, arguments.measurements)] if arguments.name in GAINS else []
     with style.styled():
-        figure = draw(table, read_fits(arguments.laws, arguments.measurements), settings)
+        figure = draw(table, read_documents(arguments.laws, arguments.measurements), settings, *advice)
         style.save(
             figure,
             arguments.output_prefix,

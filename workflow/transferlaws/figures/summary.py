@@ -10,134 +10,63 @@ from pathlib import Path
 import pandas as pd
 
 from transferlaws import __version__
+from transferlaws.advice.worth import NAMES
 from transferlaws.errors import UserError
-from transferlaws.figures import answers, overview, style
-from transferlaws.figures.inputs import LEVEL, PANEL, Fit, read_fits, read_table
+from transferlaws.figures import overview, style
+from transferlaws.figures.inputs import Fits, read_advice, read_table
 from transferlaws.figures.page import render
 from transferlaws.figures.settings import FigureSettings
 from transferlaws.files import atomic, read_json, sha256
 from transferlaws.format import count, percent, short_number
-from transferlaws.measurements.significance import definitions
-from transferlaws.measurements.table import diverged
-from transferlaws.measurements.test_noise import with_sentences
+from transferlaws.laws.document import Fit, FitDocument, read_documents
+from transferlaws.measurements.panels import PANEL
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `transferlaws summary`."""
     parser.add_argument("--measurements", required=True, metavar="CSV", help="measurements.csv")
     parser.add_argument("--laws", nargs="*", default=[], metavar="JSON", help="fits written by `transferlaws fit`")
-    parser.add_argument("--advice", metavar="JSON", help="advice.json written by `transferlaws advise`")
-    parser.add_argument("--sentences", metavar="PARQUET", help="sentences.parquet, if the advice was given with it")
+    parser.add_argument("--advice", required=True, metavar="JSON", help="advice.json written by `transferlaws advise`")
     parser.add_argument("--study", metavar="JSON", help="study.json: the resolved study")
     parser.add_argument("--reports", nargs="*", default=[], metavar="JSON", help="report.json of every corpus and bitext")
     parser.add_argument("--output", required=True, metavar="HTML")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the page."""
+    """Write the page: what the advice says, and on what it rests."""
     table = read_table(arguments.measurements)
-    fits = read_fits(arguments.laws, arguments.measurements)
+    fits = read_documents(arguments.laws, arguments.measurements)
+    advice = read_advice(arguments.advice, arguments.measurements)
     study = read_json(arguments.study) if arguments.study else {}
-    level, advice = read_advice(arguments.advice) if arguments.advice else (LEVEL, [])
-    # the noise and the level of the advice: the page cannot say another thing than it
-    found = answers.blocks(with_sentences(table, arguments.sentences) if arguments.sentences else table, fits, level)
-    if not found:
-        raise UserError(f"{arguments.measurements}: no pretrained row has a value in {', '.join(answers.NAMES)}.")
-    for block in found:
-        block["advice"] = [entry for entry in advice if all(entry[key] == value for key, value in block["keys"].items())]
+    if not advice["worth"]:
+        raise UserError(f"{arguments.measurements}: no pretrained row has a value in {', '.join(NAMES)}.")
     context = {
         "study": study.get("study") or _only(table, "study") or "unnamed",
         "version": __version__,
         "rows": len(table),
         "sha256": sha256(arguments.measurements),
-        "blocks": found,
-        "image": image(table, fits),
-        "remarks": remarks(table, level),
+        "advice": advice,
+        "image": image(table, fits, advice),
         "measured": measured(table),
         "mixtures": [{"name": name, "weights": _counts(weights)} for name, weights in study.get("mixtures", {}).items()],
         "data": [data(read_json(path), path) for path in arguments.reports],
-        "laws": [law(read_json(path), read_fits([path], arguments.measurements)) for path in arguments.laws],
+        "laws": [law(document) for document in fits.values()],
         "resolved": json.dumps(study, indent=1, ensure_ascii=False) if study else "",
     }
     with atomic(arguments.output) as temporary:
         temporary.write_text(render(context), encoding="utf-8", errors="replace")
 
 
-CUT = {
-    "finetuning_sources_cut": ("fine-tuning sources", "finetuning_pairs"),
-    "finetuning_targets_cut": ("fine-tuning targets", "finetuning_pairs"),
-    "test_sources_cut": ("test sources", "test_items"),
-    "test_targets_cut": ("test targets", "test_items"),
-    "test_references_cut": ("references that no hypothesis can reach", "test_items"),
-    "test_hypotheses_cut": ("hypotheses", "test_items"),
-}
-
-
-def cut_off(table: pd.DataFrame) -> list[str]:
-    """A sentence a task on what limits of length took away where it is more than 1 % of anything, the worst row of each."""
-    texts = []
-    for task, rows in table.groupby("task", sort=False):
-        shares = {}
-        for column, (words, whole) in CUT.items():
-            if column in rows and whole in rows:
-                share = (rows[column] / rows[whole]).max()
-                if share > 0.01:
-                    shares[words] = share
-        if shares:
-            lost = ", ".join(f"{percent(share)} of {words}" for words, share in shares.items())
-            texts.append(
-                f"{task}: cut off by the limits of length, at most: {lost}. "
-                "Losses are of what was left, and BLEU and chrF suffer: raise finetuning.length, evaluation.length and "
-                "evaluation.max_length, or train the vocabulary on the task's languages."
-            )
-    return texts
-
-
-def read_advice(path: str) -> tuple[float, list[dict]]:
-    """The level of the advice's intervals, and each answer with the (model, task, D_f) it is about."""
-    names = (*PANEL, "mixture", "answer", "because")
-    try:
-        advice = read_json(path)
-        return advice["settings"]["confidence"], [{name: entry[name] for name in names} for entry in advice["answers"]]
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path}: not advice: {error!r}. Run `transferlaws advise` again.") from None
-
-
-def image(table: pd.DataFrame, fits: list[Fit]) -> str:
+def image(table: pd.DataFrame, fits: Fits, advice: dict) -> str:
     """The summary figure as base64 PNG; empty where the table has nothing from scratch to compare with."""
     settings = FigureSettings()
     with style.styled(), tempfile.TemporaryDirectory() as folder:
         try:
-            figure = overview.summary(table, fits, settings)
+            figure = overview.summary(table, fits, settings, advice)
         except UserError:
             return ""
         paths = style.save(figure, Path(folder, "summary"), title="summary", description="", dpi=150)
         return base64.b64encode(next(p for p in paths if p.suffix == ".png").read_bytes()).decode()
-
-
-def remarks(table: pd.DataFrame, level: float) -> list[str]:
-    """How the intervals are made, what the words mean that follow from them, and what they leave out."""
-    texts = [
-        "Improvements are at each mixture's largest number of pretraining tokens: score up, cross-entropy down; means over seeds "
-        "are geometric, here as in laws, advice and figures. "
-        f"Their {percent(level)} intervals hold the noise between seeds, pooled over all mixtures, rungs and D_f of a task; "
-        "noise of the test set that all share cancels.",
-        definitions(level),
-        "A law that is rejected, or could not be fitted, predicts nothing. Where parameters are not identified the points do not "
-        "fix them, though predictions near the points may still be good.",
-    ]
-    ends = table[table["pretraining_tokens"] > 0].groupby("mixture")["pretraining_tokens"].max()
-    shorter = [f"{mixture} at {short_number(end)}" for mixture, end in ends.items() if end < ends.max()]
-    if shorter:
-        texts.append(
-            f"Not every mixture goes as far as {short_number(ends.max())} pretraining tokens; these end earlier: "
-            f"{', '.join(shorter)}. Their last rungs are compared with more pretraining than they had."
-        )
-    texts += cut_off(table)
-    lost = int(diverged(table).sum())
-    if lost:
-        texts.append(f"{lost} of {len(table)} runs diverged at every learning rate; they are left out of means and figures.")
-    return texts
 
 
 def measured(table: pd.DataFrame) -> dict:
@@ -199,41 +128,34 @@ def data(report: dict, path: str) -> dict:
         raise UserError(f"{path}: not a report of a corpus or bitext: {error!r}. Build it again.") from None
 
 
-def law(document: dict, fits: list[Fit]) -> dict:
-    """One law with its fits, from its JSON."""
+def law(document: FitDocument) -> dict:
+    """One law with its fits, from its document."""
+    kept = ("protocol", "delta", "held_out_rungs", "level", "bootstraps", "resampling")
+    settings = "; ".join(f"{key.replace('_', ' ')} {getattr(document.protocol, key)}" for key in kept)
+    provenance = document.provenance
     return {
-        "name": document["law"],
-        "equation": document.get("equation", ""),
-        "source": document.get("source", ""),
-        "protocol": _protocol(document.get("protocol", {}), document.get("provenance", {})),
-        "fits": [_fit(fit) for fit in fits],
+        "name": document.law,
+        "equation": document.equation,
+        "source": document.source,
+        "protocol": f"Fit: {settings}. Fitted by transferlaws {provenance.version}, seed {provenance.seed}.",
+        "fits": [_fit(fit) for fit in document.fits],
     }
-
-
-def _protocol(protocol: dict, provenance: dict) -> str:
-    kept = {
-        key: protocol[key]
-        for key in ("protocol", "delta", "held_out_rungs", "level", "bootstraps", "resampling")
-        if key in protocol
-    }
-    text = "; ".join(f"{key.replace('_', ' ')} {value}" for key, value in kept.items())
-    return f"Fit: {text}. Fitted by transferlaws {provenance.get('version', 'of unknown version')}, seed {provenance.get('seed')}."
 
 
 def _fit(fit: Fit) -> dict:
-    roles = [point["role"] for point in fit.points]
-    error = (fit.document.get("held_out") or {}).get("are")
+    roles = [point.role for point in fit.points]
+    error = fit.held_out.are if fit.held_out else None
     return {
         "group": ", ".join(f"{key.replace('_', ' ')} {count(v) if isinstance(v, float) else v}" for key, v in fit.group.items()),
         "metric": fit.metric,
         "parameters": [
-            {"name": name, "identified": p["identified"]}
-            | {part: _significant(p.get(part)) for part in ("estimate", "low", "high")}
+            {"name": name, "identified": p.identified, "estimate": _significant(p.estimate)}
+            | {"low": _significant(p.low), "high": _significant(p.high)}
             for name, p in fit.parameters.items()
         ],
         "points": f"{roles.count('fit')}, {roles.count('held-out')}",
         "held_out": percent(error) if error is not None else "",
-        "verdict": fit.verdict.get("text") or fit.status,
+        "verdict": fit.verdict.text or fit.status,
     }
 
 

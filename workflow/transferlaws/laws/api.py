@@ -1,51 +1,17 @@
 """Fit a law to arrays, without a table: `fit_law(law="cross-entropy-power", x=tokens, values=losses, runs=seeds)`."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from transferlaws.errors import UserError
-from transferlaws.laws.document import report
-from transferlaws.laws.estimate import Fitted, fit_groups
+from transferlaws.laws.describe import describe
+from transferlaws.laws.estimate import fit_groups
 from transferlaws.laws.groups import Group, mark_held_out
+from transferlaws.laws.law_fit import LawFit, matrix
 from transferlaws.laws.protocols import resolve
 from transferlaws.laws.registry import LAWS
 from transferlaws.laws.settings import FitSettings
-from transferlaws.laws.verdict import Status
-from transferlaws.statistics.arrays import Array
-from transferlaws.statistics.intervals import interval
-
-
-@dataclass(frozen=True)
-class LawFit:
-    """A fitted law: `parameters`, `status` and `verdict` as in `laws/<law>.json`, and predictions."""
-
-    law: str
-    status: Status
-    parameters: dict[str, dict]
-    report: dict
-    result: Fitted | None
-    level: float = 0.9
-    """Coverage of intervals where none is asked for."""
-
-    def predict(self, x: ArrayLike, *, level: float | None = None) -> tuple[Array, Array, Array]:
-        """Estimate, low and high in the unit of the values, each of shape (m,); x (m, d), (m,) or one number.
-
-        NaN ends without known noise. `level` is the interval's coverage, a share; left out: that of the fit's settings. Raises
-        `UserError` for a level that is no share and where nothing was fitted.
-        """
-        level = self.level if level is None else level
-        if not 0 < level < 1:
-            raise UserError(f"level: {level:g}; a level is a share between 0 and 1, such as 0.9 for intervals of 90 %.")
-        if self.result is None:
-            raise UserError(f"{self.law}: nothing was fitted: {self.report['verdict']['text']}")
-        form, curve = LAWS[self.law].form, self.result.curve
-        design = curve.design.at(_matrix(x, len(form.columns), self.law))
-        estimate = form.predict(curve.fit.theta[None], design)[0]
-        thetas = self.result.draws.thetas
-        return estimate, *interval(form.predict(thetas, design), level, estimate, form.edges(thetas))
 
 
 def fit_law(
@@ -73,7 +39,7 @@ def fit_law(
             f"settings: {type(settings).__name__}; give FitSettings(...), whose keys are {', '.join(FitSettings.model_fields)}."
         )
     settings = resolve(LAWS[law], settings or FitSettings())
-    x = _matrix(x, len(form.columns), law)
+    x = matrix(x, len(form.columns), law)
     values = np.asarray(values, dtype=float)
     for name, array in (("values", values), ("runs", runs), ("noise", noise)):
         if array is not None and np.shape(array) != (len(x),):
@@ -95,18 +61,4 @@ def fit_law(
     points["noise"] = 0.0 if noise is None else noise
     points = mark_held_out(points, LAWS[law], form.columns, settings)
     (result,) = fit_groups([Group({}, "value", "", form.columns, points)], law=LAWS[law], settings=settings)
-    found = report(result, law=LAWS[law], settings=settings)
-    return LawFit(
-        law, Status(found["status"]), found["parameters"], found, result if isinstance(result, Fitted) else None, settings.level
-    )
-
-
-def _matrix(x: ArrayLike, width: int, law: str) -> Array:
-    x = np.asarray(x, dtype=float)
-    x = np.atleast_1d(x)[:, None] if x.ndim < 2 else x
-    if x.ndim != 2 or x.shape[1] != width:
-        raise UserError(f"x: shape {x.shape}; {law} needs {width} column{'s' * (width > 1)}.")
-    if not (np.isfinite(x).all() and (x > 0).all()):
-        first = np.argwhere(~(np.isfinite(x) & (x > 0)))[0]
-        raise UserError(f"x: number {first[0]} of column {first[1]} is {x[tuple(first)]}; every x must be positive and finite.")
-    return x
+    return describe(result, law=LAWS[law], settings=settings)

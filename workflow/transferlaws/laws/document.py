@@ -1,301 +1,273 @@
-"""A fitted curve as the JSON that figures, advice and readers take: parameters, status, points, band, verdict."""
+"""The document of a fitted law, `laws/<law>.json`: its type, which generates `fits.schema.json`, and what it may be used for.
 
-import numpy as np
+Every number is finite: null is unknown, or, in an interval, unbounded.
+"""
 
-from transferlaws.laws.bootstrap import Sample, profile
-from transferlaws.laws.estimate import Fitted, PointCurve, Unfitted, ladder_of, sample_of
-from transferlaws.laws.forms.form import Form
-from transferlaws.laws.groups import Group
-from transferlaws.laws.law import Law
-from transferlaws.laws.notes import noise_notes, outliers
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from transferlaws.errors import UserError
+from transferlaws.files import sha256
 from transferlaws.laws.settings import FitSettings
-from transferlaws.laws.solver import huber
-from transferlaws.laws.verdict import Status, identified, text_of
-from transferlaws.seeding import generator
-from transferlaws.statistics.arrays import Array, cells_of
-from transferlaws.statistics.intervals import interval
-from transferlaws.statistics.noise import draw_noise
-from transferlaws.statistics.tests import lack_of_fit, monotone_p_value, pure_error
+from transferlaws.laws.verdict import Status
 
-BAND_POINTS = 40
+SCHEMA = 2
 
 
-def report(result: Fitted | Unfitted, *, law: Law, settings: FitSettings) -> dict:
-    """One entry of `fits` in `laws/<law>.json`."""
-    if isinstance(result, Unfitted):
-        return _head(result.group) | _without_fit(result, law)
-    form, curve = law.form, result.curve
-    estimate = form.natural(curve.fit.theta[None], curve.design)[0]
-    low, high = interval(form.natural(result.draws.thetas, curve.design), settings.level, estimate, form.edges(result.draws.thetas))
-    if curve.undetermined:
-        low, high = np.full_like(low, np.nan), np.full_like(high, np.nan)
-    pinned = identified(form=form, low=low, high=high, ratio=settings.identified_ratio)
-    verdict = _verdict(result, law=law, settings=settings, pinned=pinned)
-    status, reason = _status(form, curve, verdict)
-    names = np.array([p.name for p in form.parameters])
-    verdict["text"] = text_of(
-        reason=reason,
-        monotone=verdict["monotone"],
-        holds=verdict["law_holds"],
-        pinned=names[pinned].tolist(),
-        loose=names[~pinned].tolist(),
-    )
-    verdict["text"] = " ".join(
-        [verdict["text"], *(f"{note[0].upper()}{note[1:]}." for note in [*result.notes, *noise_notes(result), *outliers(curve)])]
-    )
-    parameters = {
-        p.name: {
-            "estimate": finite(estimate[k]),
-            "low": finite(low[k]),
-            "high": finite(high[k]),
-            "unit": p.unit,
-            "identified": bool(pinned[k]),
+class Part(BaseModel):
+    """A part of the document: read-only, without keys that it does not know, without NaN and infinity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Estimate(Part):
+    """A parameter of the equation, or a quantity derived from it, with its interval."""
+
+    estimate: float | None
+    low: float | None
+    high: float | None
+    unit: str
+    identified: bool
+
+
+class Internal(Part):
+    """The fit in the parameters in which it was made, from which every prediction follows: those of the centred equation."""
+
+    estimate: list[float]
+    centre: list[float] = Field(description="mean of ln(x) of the fitted points, per x column")
+    log_level: float = Field(description="mean of ln(value) of the fitted points")
+    draws: int = Field(description="bootstrap refits in the file of draws; 0 where the noise is not known")
+
+
+class Optimum(Part):
+    """How the optimiser ended."""
+
+    gradient_norm: float
+    converged: bool
+    starts: int
+    agreeing: int
+
+
+class Noise(Part):
+    """Standard deviations in log units."""
+
+    run: float
+    run_freedom: int
+    residual: float | None
+    residual_freedom: int
+    test_set: float
+
+
+class Profile(Part):
+    """The objective with an asymptote or gap held at each of `values`."""
+
+    values: list[float]
+    objective: list[float]
+    threshold: float
+    low: float | None
+    high: float | None
+
+
+class Point(Part):
+    """A row of the table: its x columns (and what the law derives from it) stand beside these keys."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, float | None]
+
+    row: int = Field(description="line of the measurement table")
+    seed: int | float | str
+    mixture: str
+    value: float | None
+    role: Literal["fit", "held-out", "excluded", "baseline"]
+    reason: str = Field(description="why it was not fitted; empty where it was")
+    prediction: float | None
+    residual: float | None = Field(description="ln(value / prediction)")
+
+    @model_validator(mode="after")
+    def _says_why(self) -> "Point":
+        if self.role != "fit" and not self.reason:
+            raise ValueError(f"row {self.row} is {self.role} without a reason")
+        return self
+
+
+class HeldOut(Part):
+    """Errors on the points that were predicted, not fitted."""
+
+    points: int
+    are: float | None = Field(description="mean absolute relative error; null where a point is outside the law's domain")
+    huber: float | None
+    r2_log: float | None
+    inside: float | None = Field(description="share within the interval of one new run")
+
+
+class Verdict(Part):
+    """What the points say of the law."""
+
+    monotone: bool | None
+    p_value: float | None
+    law_holds: bool | None
+    law_p_value: float | None
+    identified: bool
+    text: str
+
+
+def _one_length(band: dict[str, list[float | None]]) -> dict[str, list[float | None]]:
+    missing = {"estimate", "low", "high"} - set(band)
+    if missing or len({len(values) for values in band.values()}) != 1:
+        raise ValueError("a band has estimate, low, high and x columns, all of one length")
+    return band
+
+
+Band = Annotated[dict[str, list[float | None]], AfterValidator(_one_length)]
+
+
+class Fit(Part):
+    """The law fitted to one curve. Without points enough, what needs a fit is left out or null."""
+
+    group: dict[str, float | str] = Field(description="the columns of the table that the law is not a function of")
+    metric: str
+    scale: str
+    columns: list[str] = Field(description="x columns in the order of the equation")
+    status: Status
+    parameters: dict[str, Estimate]
+    level: float | None = None
+    reference: dict[str, float] | None = Field(None, description="geometric mean of the fitted points, by x column")
+    internal: Internal | None = None
+    objective: float | None
+    optimum: Optimum | None = None
+    noise: Noise | None = None
+    aicc: float | None = None
+    profiles: dict[str, Profile] | None = None
+    points: list[Point]
+    held_out: HeldOut | None
+    band: Band | None
+    verdict: Verdict
+    data_limits: dict[str, float | None] | None = Field(None, description="effective-data: D(N) by N")
+
+    @property
+    def was_fitted(self) -> bool:
+        """Whether there were points enough to fit the law at all."""
+        return self.status != Status.TOO_FEW_POINTS
+
+    @property
+    def mistrust(self) -> str:
+        """Why the law forecasts nothing: what it did; empty if it may forecast.
+
+        Parameters that are not identified are no reason: the band says how loosely they hold the prediction, the held-out rung how
+        well.
+        """
+        reasons = {
+            Status.BOUND_HIT: "ended with a parameter at the edge of its allowed range",
+            Status.REJECTED: "is contradicted by the points, by more than noise",
+            Status.NOT_CONVERGED: "did not reach an optimum",
+            Status.TOO_FEW_POINTS: "has too few points",
         }
-        for k, p in enumerate(form.parameters)
-    }
-    return _head(curve.group) | {
-        "status": status,
-        "parameters": parameters,
-        "level": settings.level,
-        "reference": dict(zip(curve.group.columns, curve.design.reference.tolist(), strict=True)),
-        "objective": curve.fit.objective,
-        "optimum": {
-            "gradient_norm": curve.fit.gradient_norm,
-            "converged": curve.fit.converged,
-            "starts": curve.fit.starts,
-            "agreeing": curve.fit.agreeing,
-        },
-        "noise": {
-            "run": float(np.sqrt(result.evidence.run_variance)),
-            "run_freedom": result.evidence.run_freedom,
-            "residual": finite(np.sqrt(result.evidence.residual_variance)),
-            "residual_freedom": result.evidence.residual_freedom,
-            "test_set": float(curve.sample.noise.mean()),
-        },
-        "aicc": _aicc(curve, form),
-        "profiles": _profiles(result, law=law, settings=settings),
-        "points": _points(curve.group, _predictions(form, curve)),
-        "held_out": _held_out(result, law=law, settings=settings),
-        "band": _band(result, law=law, settings=settings),
-        "verdict": verdict,
-        **result.extra,
-    }
+        if self.status in reasons:
+            return reasons[self.status]
+        if self.held_out is None:
+            return "was tested on no held-out rung"
+        if self.held_out.inside is not None and self.held_out.inside < 0.5:
+            return f"has only {self.held_out.inside:.0%} of the held-out points within its interval"
+        return ""
+
+    @property
+    def may_forecast(self) -> bool:
+        """Whether the law may say what was not measured."""
+        return not self.mistrust
+
+    @property
+    def may_split(self) -> bool:
+        """Whether a budget may be split by the law: its optimum was found, and no point contradicts it."""
+        return self.status not in (Status.REJECTED, Status.NOT_CONVERGED, Status.TOO_FEW_POINTS)
+
+    @property
+    def state(self) -> str:
+        """How far a reader may trust the curve: 'holds', 'untested', 'not identified', or a status in words that has no curve."""
+        if self.status in (Status.REJECTED, Status.NOT_CONVERGED, Status.BOUND_HIT, Status.TOO_FEW_POINTS):
+            return self.status.replace("-", " ")
+        if self.verdict.law_holds is False or self.verdict.monotone is False:
+            return "rejected"
+        if self.status != Status.CONVERGED or not self.verdict.identified:
+            return "not identified"
+        return "untested" if self.verdict.law_holds is None else "holds"
+
+    @property
+    def may_draw(self) -> bool:
+        """Whether the fit may be drawn as a curve."""
+        return self.state in ("holds", "untested", "not identified")
+
+    @property
+    def fitted_to(self) -> float:
+        """Largest pretraining tokens among the points the fit used; NaN where they are no x of the law."""
+        if "pretraining_tokens" not in self.columns:
+            return math.nan
+        return max((point.pretraining_tokens for point in self.points if point.role == "fit"), default=math.nan)
+
+    def covers(self, **keys: object) -> bool:
+        """Whether the group agrees with every one of `keys` that it has."""
+        return all(self.group[key] == value for key, value in keys.items() if key in self.group)
 
 
-def finite(value: float) -> float | None:
-    """JSON has no NaN and no infinity: null."""
-    return float(value) if np.isfinite(value) else None
+class Provenance(Part):
+    """From what, by what, with which seed the law was fitted."""
+
+    version: str
+    measurements: str | None = Field(description="path of the table; null where the law was fitted to arrays")
+    measurements_sha256: str | None
+    seed: int
 
 
-def _finites(values: Array) -> list[float | None]:
-    return [finite(value) for value in values]
+class DrawsFile(Part):
+    """The bootstrap's draws, an npz file beside the document: `<index of the fit>/<parameter>`, each of shape (draws,).
+
+    `<index>/internal`, of shape (draws, number of internal parameters), are those that predictions are made of.
+    """
+
+    file: str
+    sha256: str
 
 
-def _head(group: Group) -> dict:
-    return {"group": group.key, "metric": group.metric, "scale": group.scale, "columns": list(group.columns)}
+class FitDocument(Part):
+    """A law fitted to every curve of a measurement table. null is unknown, or, in an interval, unbounded."""
+
+    model_config = ConfigDict(title="laws/<law>.json", serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
+
+    schema_: Literal[SCHEMA] = Field(SCHEMA, alias="schema")
+    law: str
+    equation: str
+    source: str
+    protocol: FitSettings = Field(description="the settings, with every null replaced by the value used")
+    provenance: Provenance
+    draws: DrawsFile
+    fits: list[Fit]
+
+    def find(self, metric: str | None = None, **keys: object) -> Fit | None:
+        """The first fit (of `metric`) whose group agrees with `keys`."""
+        return next((fit for fit in self.fits if metric in (None, fit.metric) and fit.covers(**keys)), None)
 
 
-def _without_fit(result: Unfitted, law: Law) -> dict:
-    unknown = {"estimate": None, "low": None, "high": None, "identified": False}
-    text = f"{law.form.name} cannot be fitted: {result.reason}."
-    return {
-        "status": Status.TOO_FEW_POINTS,
-        "parameters": {p.name: unknown | {"unit": p.unit} for p in law.form.parameters},
-        "objective": None,
-        "points": _points(result.group, np.full(len(result.group.points), np.nan)),
-        "held_out": None,
-        "band": None,
-        "verdict": {
-            "monotone": None,
-            "p_value": None,
-            "law_holds": None,
-            "law_p_value": None,
-            "identified": False,
-            "text": text,
-        },
-    }
-
-
-def _verdict(result: Fitted, *, law: Law, settings: FitSettings, pinned: Array) -> dict:
-    form, curve = law.form, result.curve
-    log, jacobian = form.log_prediction(curve.least.theta, curve.design)
-    free = (curve.least.theta[0] > form.lower) & (curve.least.theta[0] < form.upper)
-    misfit = result.misfit
-    scale, error = None, result.error
-    if result.evidence.growth:
-        scale = np.exp(result.evidence.growth * curve.design.logs[:, ladder_of(curve.group.columns)])
-        error = pure_error(log_values=curve.log_values, cells=cells_of(curve.sample.x), runs=curve.sample.runs, scale=scale)
-    if misfit == "F":
-        misfit = lack_of_fit(
-            residuals=curve.log_values - log[0],
-            jacobian=jacobian[0][:, free],
-            cells=cells_of(curve.sample.x),
-            runs=curve.sample.runs,
-            error=error,
-            scale=scale,
-        )
-    order = None
-    if "pretraining_tokens" in curve.group.columns:
-        everything = sample_of(curve.group, ("fit", "held-out"))
-        ladder = ladder_of(curve.group.columns)
-        lines = cells_of(np.delete(everything.x, ladder, axis=1)) if everything.x.shape[1] > 1 else np.zeros(len(everything.x), int)
-        found = [
-            monotone_p_value(
-                log_values=np.log(everything.values[lines == line]),
-                x=everything.x[lines == line, ladder],
-                runs=everything.runs[lines == line],
-                error=result.error,
-                direction=1 if law.kind == "score" else -1,
-                generator=generator(settings.seed, "monotone", form.name, curve.group.metric, sorted(curve.group.key.items())),
-            )
-            for line in np.unique(lines)
-        ]
-        found = [p for p in found if p is not None]
-        order = min(1.0, len(found) * min(found)) if found else None  # Bonferroni over the lines of a surface
-    own = [k for k, p in enumerate(form.parameters) if p.scale_free and not p.derived]
-    return {
-        "monotone": None if order is None else bool(order >= settings.significance),
-        "p_value": order,
-        "law_holds": None if misfit is None else bool(misfit >= settings.significance),
-        "law_p_value": misfit,
-        "identified": bool(pinned[own].all()),
-        "text": "",
-    }
-
-
-def _status(form: Form, curve: PointCurve, verdict: dict) -> tuple[Status, str]:
-    if np.ptp(curve.log_values) == 0:
-        return Status.NOT_IDENTIFIED, "every value is the same"
-    if not curve.fit.converged and not curve.undetermined:
-        return Status.NOT_CONVERGED, "the optimiser did not reach an optimum"
-    if verdict["law_holds"] is False or verdict["monotone"] is False:
-        return Status.REJECTED, ""
-    if curve.undetermined:
-        return Status.NOT_IDENTIFIED, "the points cannot tell some parameters apart"
-    if np.any(curve.fit.theta >= form.upper):
-        return Status.BOUND_HIT, "a parameter ended at the edge of its allowed range"
-    return (Status.CONVERGED if verdict["identified"] else Status.NOT_IDENTIFIED), ""
-
-
-def _predictions(form: Form, curve: PointCurve) -> Array:
-    x = curve.group.points[list(curve.group.columns)].to_numpy(float)
-    inside = np.isfinite(x).all(axis=1) & (x > 0).all(axis=1)
-    predictions = np.full(len(x), np.nan)
-    predictions[inside] = form.predict(curve.fit.theta[None], curve.design.at(x[inside]))[0]
-    return predictions
-
-
-def _points(group: Group, predictions: Array) -> list[dict]:
-    rows = []
-    for point, prediction in zip(group.points.to_dict("records"), predictions, strict=True):
-        value = point["value"]
-        comparable = value > 0 and prediction > 0  # false for NaN
-        rows.append(
-            {
-                "row": int(point["row"]),
-                "seed": point["seed"],
-                "mixture": point["mixture"],
-                **{column: finite(point[column]) for column in group.columns},
-                "value": finite(value),
-                **{column: finite(point[column]) for column in group.extras},
-                "role": point["role"],
-                "reason": point["reason"],
-                "prediction": finite(prediction),
-                "residual": finite(np.log(value / prediction)) if comparable else None,
-            }
-        )
-    return rows
-
-
-def _aicc(curve: PointCurve, form: Form) -> float | None:
-    """Small-sample Akaike criterion of the least-squares fit to log values; comparable between laws on the same points."""
-    count, free, squares = len(curve.log_values), form.size + 1, 2 * float(curve.least.objective[0])
-    if count - free - 1 <= 0 or squares <= 0:
-        return None
-    return count * np.log(squares / count) + 2 * free + 2 * free * (free + 1) / (count - free - 1)
-
-
-def _profiles(result: Fitted, *, law: Law, settings: FitSettings) -> dict:
-    """Profile of every asymptote and gap, in the unit of the value."""
-    form, curve, found = law.form, result.curve, {}
-    if not len(result.draws.thetas) or np.ptp(curve.log_values) == 0:
-        return found
-    for parameter in form.parameters:
-        if not parameter.profiled:
-            continue
-        line = profile(
-            form=form,
-            design=curve.design,
-            log_values=curve.log_values,
-            fit=curve.fit,
-            draws=result.draws,
-            delta=settings.delta,
-            index=parameter.internal,
-            level=settings.level,
-        )
-        unit = np.exp(curve.design.level)
-        found[parameter.name] = {
-            "values": (line.values * unit).tolist(),
-            "objective": line.objective.tolist(),
-            "threshold": line.threshold,
-            "low": finite(line.low * unit),
-            "high": finite(line.high * unit),
-        }
+def read_documents(paths: Sequence[str | Path], measurements: str | Path) -> dict[str, FitDocument]:
+    """The documents of laws fitted to one table, by law; `UserError` for one of another table."""
+    found, expected = {}, sha256(measurements)
+    for path in paths:
+        document = read_document(path)
+        if document.provenance.measurements_sha256 != expected:
+            raise UserError(f"{path}: was fitted to another table than {measurements}. Fit it again.")
+        found[document.law] = document
     return found
 
 
-def _held_out(result: Fitted, *, law: Law, settings: FitSettings) -> dict | None:
-    """Errors on the points that were predicted, not fitted; `inside` is the share within the interval of one new run."""
-    curve, form = result.curve, law.form
-    held = sample_of(curve.group, ("held-out",))
-    if not len(held.values):
-        return None
-    read = held.values > 0  # a D_T may not be, or not be known
-    if not read.any():
-        return {"points": len(held.values), "are": None, "huber": None, "r2_log": None, "inside": result.inside}
-    count, held = len(held.values), Sample(held.x[read], held.values[read], held.runs[read], held.noise[read])
-    design = curve.design.at(held.x)
-    prediction = form.predict(curve.fit.theta[None], design)[0]
-    with np.errstate(divide="ignore"):
-        residuals = np.log(held.values / prediction)
-    spread = np.log(held.values) - np.log(held.values).mean()
-    several = len(np.unique(held.x, axis=0)) > 1
-    inside = None if result.inside == "draws" else result.inside
-    if result.inside == "draws" and len(result.draws.thetas) and result.evidence.residual_freedom:
-        noise = draw_noise(
-            runs=held.runs,
-            test_noise=held.noise,
-            evidence=result.evidence,
-            count=len(result.draws.thetas),
-            along=design.logs[:, ladder_of(curve.group.columns)],
-            generator=generator(settings.seed, "held-out", form.name, curve.group.metric, sorted(curve.group.key.items())),
-        )
-        low, high = interval(form.predict(result.draws.thetas, design) * np.exp(noise), settings.level)
-        near = 1e-6 * held.values  # values that are exact differ by rounding
-        inside = float(((low - near <= held.values) & (held.values <= high + near)).mean())
-    return {
-        "points": count,
-        # outside the law's domain (a falling score) it predicts nothing: null, not a number
-        "are": finite(float(np.mean(np.abs(held.values - prediction) / held.values))),
-        "huber": finite(float(huber(residuals, settings.delta).sum())),
-        "r2_log": finite(float(1 - (residuals @ residuals) / (spread @ spread))) if several and spread @ spread > 0 else None,
-        "inside": inside,
-    }
-
-
-def _band(result: Fitted, *, law: Law, settings: FitSettings) -> dict:
-    """Prediction and interval along the first x column, for every combination of the others that was measured."""
-    curve, form = result.curve, law.form
-    seen = sample_of(curve.group, ("fit", "held-out")).x
-    line = np.geomspace(seen[:, 0].min(), seen[:, 0].max() * settings.extrapolation, BAND_POINTS)
-    others = np.unique(seen[:, 1:], axis=0)
-    x = np.vstack([np.column_stack([line, np.tile(other, (len(line), 1))]) for other in others])
-    design = curve.design.at(x)
-    estimate = form.predict(curve.fit.theta[None], design)[0]
-    low, high = interval(form.predict(result.draws.thetas, design), settings.level, estimate, form.edges(result.draws.thetas))
-    return {
-        **{column: x[:, j].tolist() for j, column in enumerate(curve.group.columns)},
-        "estimate": _finites(estimate),
-        "low": _finites(low),
-        "high": _finites(high),
-    }
+def read_document(path: str | Path) -> FitDocument:
+    """Read and validate a document; `UserError` naming the key of what is wrong."""
+    try:
+        return FitDocument.model_validate_json(Path(path).read_bytes())
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file. Pass the files that `transferlaws fit` wrote.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"{path}: not a fit: {where or 'document'}: {first['msg']}. Run `transferlaws fit` again.") from None

@@ -55,7 +55,7 @@ def groups_of(table: pd.DataFrame, *, law: Law, metric: str, settings: FitSettin
         if column not in table.columns:
             raise UserError(f"{law.form.name}: the table has no column {column}, an x of {law.form.equation}.")
     table = table.assign(**{column: numbers("measurements", table, column) for column in columns})
-    _one_way_of_measuring(table, metric)
+    one_way_of_measuring(table, metric)
     scratch = table.pretraining_tokens == 0
     own = {"pretrained": ~scratch, "scratch": scratch, "all": pd.Series(True, index=table.index)}[law.rows]
     groups = []
@@ -74,7 +74,8 @@ def groups_of(table: pd.DataFrame, *, law: Law, metric: str, settings: FitSettin
     return groups
 
 
-def _one_way_of_measuring(table: pd.DataFrame, metric: str) -> None:
+def one_way_of_measuring(table: pd.DataFrame, metric: str) -> None:
+    """Raise `UserError` where values of a metric of one task were scored in different ways or on different test sets."""
     for column in (f"{metric}_signature", "test_sha256"):
         if column not in table.columns:
             continue

@@ -5,6 +5,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from transferlaws.errors import UserError
+from transferlaws.measurements.columns import SCORES
 
 LAWS = (
     "score-log",
@@ -99,6 +100,11 @@ class FitSettings(BaseModel):
         0.1, gt=0, description="effective-data: keep D_F up to this share of D(N), the data for 99 % of infinite-data performance"
     )
     seed: int = Field(0, ge=0, description="seed of the bootstrap")
+
+
+def law_of(metric: str) -> str:
+    """The law of a curve of one metric against D_p, the one that figures draw and advice asks."""
+    return "score-log" if metric in SCORES else "cross-entropy-power"
 
 
 def parse(model: type[Settings], text: str) -> Settings:

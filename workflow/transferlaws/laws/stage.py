@@ -5,20 +5,17 @@ import logging
 
 import pandas as pd
 
-import transferlaws
-from transferlaws.files import sha256, write_json
 from transferlaws.format import some
-from transferlaws.laws.document import report
+from transferlaws.laws.describe import describe
 from transferlaws.laws.estimate import Unfitted
 from transferlaws.laws.groups import Group
+from transferlaws.laws.law_fit import write_fits
 from transferlaws.laws.protocols import resolve
 from transferlaws.laws.registry import LAWS, fit_table
 from transferlaws.laws.settings import FitSettings, parse
 from transferlaws.measurements.table import read_measurements
 from transferlaws.measurements.test_noise import with_sentences
 from transferlaws.progress import Progress
-
-SCHEMA = 1
 
 logger = logging.getLogger("transferlaws")
 
@@ -29,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--law", required=True, choices=sorted(LAWS), help="the law to fit")
     parser.add_argument("--settings", default="{}", help="JSON of the fit settings; see docs/laws.md")
     parser.add_argument("--sentences", help="sentences.parquet, for the test-set noise shared between points")
-    parser.add_argument("--output", required=True, help="laws/<law>.json")
+    parser.add_argument("--output", required=True, help="laws/<law>.json; the draws go into laws/<law>.npz")
 
 
 def say_excluded(law: str, groups: list[Group]) -> None:
@@ -45,7 +42,7 @@ def say_excluded(law: str, groups: list[Group]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Fit the law and write its JSON."""
+    """Fit the law and write its document, with the draws beside it."""
     law = LAWS[arguments.law]
     settings = resolve(law, parse(FitSettings, arguments.settings))
     table = read_measurements(arguments.measurements)
@@ -56,22 +53,6 @@ def run(arguments: argparse.Namespace) -> None:
     fits = []
     with Progress(f"{law.form.name}: profiles and bands", len(fitted), unit="curve") as progress:
         for result in fitted:
-            fits.append(report(result, law=law, settings=settings))
+            fits.append(describe(result, law=law, settings=settings))
             progress.update(1)
-    write_json(
-        arguments.output,
-        {
-            "schema": SCHEMA,
-            "law": law.form.name,
-            "equation": law.form.equation,
-            "source": law.form.source,
-            "protocol": settings.model_dump(),
-            "provenance": {
-                "version": transferlaws.__version__,
-                "measurements": str(arguments.measurements),
-                "measurements_sha256": sha256(arguments.measurements),
-                "seed": settings.seed,
-            },
-            "fits": fits,
-        },
-    )
+    write_fits(arguments.output, law=law, settings=settings, fits=fits, measurements=arguments.measurements)

@@ -1,4 +1,4 @@
-"""What a fit may be used for: how it ended, which parameters are identified, and whether it is trusted."""
+"""How a fit ended, which parameters the points identify, and the verdict in words. `Fit` says what it may be used for."""
 
 from enum import StrEnum
 
@@ -25,56 +25,14 @@ class Status(StrEnum):
     """Fewer different points than the law needs; nothing was fitted."""
 
 
-def why_not_forecast(status: str, held_out: dict | None) -> str:
-    """Why a law with this status and `held_out` of its report forecasts nothing: what it did; empty if it may forecast.
-
-    Parameters that are not identified are no reason: the band says how loosely they hold the prediction, the held-out rung how
-    well.
-    """
-    reasons = {
-        Status.BOUND_HIT: "ended with a parameter at the edge of its allowed range",
-        Status.REJECTED: "is contradicted by the points, by more than noise",
-        Status.NOT_CONVERGED: "did not reach an optimum",
-        Status.TOO_FEW_POINTS: "has too few points",
-    }
-    if status in reasons:
-        return reasons[Status(status)]
-    if held_out is None:
-        return "was tested on no held-out rung"
-    if held_out["inside"] is not None and held_out["inside"] < 0.5:
-        return f"has only {held_out['inside']:.0%} of the held-out points within its interval"
-    return ""
-
-
-def may_forecast(status: str, held_out: dict | None) -> bool:
-    """Whether a law with this status and `held_out` of its report may say what was not measured."""
-    return not why_not_forecast(status, held_out)
-
-
-def may_split(status: str) -> bool:
-    """Whether a budget may be split by the law: its optimum was found, and no point contradicts it."""
-    return status not in (Status.REJECTED, Status.NOT_CONVERGED, Status.TOO_FEW_POINTS)
-
-
-def was_fitted(status: str) -> bool:
-    """Whether there were points enough to fit the law at all."""
-    return status != Status.TOO_FEW_POINTS
-
-
-def state(status: str, verdict: dict) -> str:
-    """How far a reader may trust the curve: 'holds', 'untested', 'not identified', or a status in words that has no curve."""
-    if status in (Status.REJECTED, Status.NOT_CONVERGED, Status.BOUND_HIT, Status.TOO_FEW_POINTS):
-        return status.replace("-", " ")
-    if verdict.get("law_holds") is False or verdict.get("monotone") is False:
-        return "rejected"
-    if status != Status.CONVERGED or not verdict.get("identified"):
-        return "not identified"
-    return "untested" if verdict.get("law_holds") is None else "holds"
-
-
-def may_draw(status: str, verdict: dict) -> bool:
-    """Whether the fit may be drawn as a curve."""
-    return state(status, verdict) in ("holds", "untested", "not identified")
+STATES = {  # of `Fit.state` and what it says, in the order in which panels give them
+    "rejected": "law rejected",
+    "not converged": "the law's fit did not converge",
+    "bound hit": "the law's fit ended at a bound",
+    "too few points": "too few points for the law",
+    "not identified": "parameters not identified",
+    "untested": "no repeated runs to test the law",
+}
 
 
 def identified(*, form: Form, low: Array, high: Array, ratio: float) -> Array:

@@ -218,6 +218,7 @@ class TableMeans:
     """The means of a whole table, computed once for each (task, model, metric)."""
 
     def __init__(self, table: pd.DataFrame) -> None:
+        self.everything = table
         self.table = usable(table)
         self._known: dict[tuple[str, str, str], Means] = {}
 

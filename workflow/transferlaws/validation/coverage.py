@@ -13,12 +13,12 @@ from transferlaws.laws.groups import Group, groups_of
 from transferlaws.laws.protocols import resolve
 from transferlaws.laws.registry import LAWS
 from transferlaws.laws.settings import FitSettings
-from transferlaws.laws.simulate import Noise, draw, evaluate, transfer_measurements
 from transferlaws.laws.verdict import identified
 from transferlaws.progress import Progress
 from transferlaws.seeding import generator
 from transferlaws.statistics.arrays import Array
 from transferlaws.statistics.intervals import interval
+from transferlaws.validation.simulate import Noise, draw, evaluate, transfer_measurements
 
 KAPLAN = (1e12, 1e13, 0.08, 0.1)
 

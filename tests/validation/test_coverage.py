@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from transferlaws.cli import main
-from transferlaws.laws.coverage import SCENARIOS
 from transferlaws.laws.registry import LAWS
+from transferlaws.validation.coverage import SCENARIOS
 
 
 def test_every_law_has_a_scenario():
