@@ -23,6 +23,10 @@ include: "workflow/rules/laws.smk"
 include: "workflow/rules/figures.smk"
 
 
+scheduling.run_beside(workflow, jobs.beside_snakemake(local_minutes))
+scheduling.give_up_on_refusals()
+
+
 report: "workflow/report/workflow.rst"
 
 
@@ -47,3 +51,5 @@ onsuccess:
 
 onerror:
     records.keep(layout.root)
+    for line in last_words(layout.logs, STARTED):
+        logger.error(line)

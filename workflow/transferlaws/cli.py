@@ -3,19 +3,23 @@
 import argparse
 import importlib
 import logging
+import os
 import sys
 from pathlib import Path
 
-from transferlaws import store
-from transferlaws.errors import UserError
+from transferlaws import __version__, store
+from transferlaws.errors import PassingError, UserError
 from transferlaws.files import remedy
-from transferlaws.progress import configure_log
+from transferlaws.progress import configure_log, forget_attempt
+from transferlaws.scheduling import refusal
 
 # stage -> (module with add_arguments and run, one line of help); imported only when asked for
 STAGES = {
     "plan": ("transferlaws.costs.stage", "a study's config -> what it costs: jobs, operations, hours, disk, text"),
+    "fetch": ("transferlaws.fetch", "a study's config -> downloads in the caches, for machines without a network"),
     "bitext": ("transferlaws.corpora.bitext", "a source of sentence pairs -> cleaned, split pairs"),
     "corpus": ("transferlaws.corpora.corpus", "a source of text -> cleaned documents without dev and test items"),
+    "check": ("transferlaws.corpora.check", "reports of corpora and bitexts -> whether they hold what the tasks need"),
     "vocabulary": ("transferlaws.tokens.vocabulary_stage", "corpora -> the shared vocabulary"),
     "tokens": ("transferlaws.tokens.shards_stage", "documents or pairs -> memory-mapped token shards"),
     "pretrain": ("transferlaws.training.pretrain", "a mixture -> a checkpoint per rung"),
@@ -38,6 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="transferlaws", description="Which pretraining data, and how much of it, is worth having?"
     )
+    parser.add_argument("--version", action="version", version=f"transferlaws {__version__}")
     stages = parser.add_subparsers(dest="stage", required=True, metavar="stage")
     argv = sys.argv[1:] if argv is None else argv
     for name, (module, text) in STAGES.items():
@@ -48,11 +53,15 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     logger = logging.getLogger("transferlaws")
     try:
-        configure_log(arguments.log)
+        configure_log(arguments.log, "a" if "WORLD_SIZE" in os.environ else "w")  # under torchrun a log has begun
+        if arguments.log:
+            refusal(arguments.log).unlink(missing_ok=True)
         module = STAGES[arguments.stage][0]
         store.through(arguments.stage, module, arguments, importlib.import_module(module).run)
     except UserError as error:
         logger.error("transferlaws %s: %s", arguments.stage, error)
+        if arguments.log and not isinstance(error, PassingError):
+            refusal(arguments.log).touch()
         return 1
     except Exception as error:
         if advice := remedy(error):
@@ -60,4 +69,6 @@ def main(argv: list[str] | None = None) -> int:
             return 1
         logger.exception("transferlaws %s: unexpected error", arguments.stage)
         return 2
+    if arguments.log:
+        forget_attempt(arguments.log)
     return 0

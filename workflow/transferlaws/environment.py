@@ -4,12 +4,23 @@ import os
 import sys
 from pathlib import Path
 
+SHARED = "TRANSFERLAWS_SHARED"  # set: other jobs compute on what this process sees of the machine
+DEVICE = "TRANSFERLAWS_DEVICE"  # what the study's `compute.device` says
+
 
 def prepare(package: Path) -> None:
     """Run this checkout's package with the interpreter that runs Snakemake, installed or not; progress in lines."""
     _prepend("PYTHONPATH", str(package))
     _prepend("PATH", str(Path(sys.executable).parent))
     os.environ["TRANSFERLAWS_PROGRESS"] = "lines"
+
+
+def mark_shared(shared: bool) -> None:
+    """Say whether jobs share what they see of the machine, as those do that a local Snakemake runs side by side."""
+    if shared:
+        os.environ[SHARED] = "1"
+    else:
+        os.environ.pop(SHARED, None)
 
 
 def hand_over(study: str, store: str | None) -> None:

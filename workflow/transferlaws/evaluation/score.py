@@ -11,6 +11,7 @@ import zstandard
 
 from transferlaws.errors import UserError
 from transferlaws.evaluation.comet import Comet
+from transferlaws.evaluation.expected import check_expected
 from transferlaws.evaluation.metrics import Scorer
 from transferlaws.evaluation.settings import ScoreSettings
 from transferlaws.files import atomic, canonical_json, check_sha256, read_json, write_sums
@@ -36,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='mixture -> {"languages": {language: share}, "reports": [report.json of its corpora], "weights": {corpus: share}}; '
         "scratch may be left out, weights too",
     )
+    parser.add_argument(
+        "--expected", metavar="JSON", help="the curves, seeds, ladder and settings of the study: others are refused; left out: any"
+    )
     parser.add_argument("--output", required=True, metavar="FILE", help="measurements.csv")
     parser.add_argument("--sentences", required=True, metavar="FILE", help="sentences.parquet")
 
@@ -46,10 +50,13 @@ def run(arguments: argparse.Namespace) -> None:
     comet = Comet(settings.comet) if settings.comet else None
     tasks = {name: Task(name, value, settings, comet) for name, value in json.loads(arguments.tasks).items()}
     mixtures = json.loads(arguments.mixtures)
+    expected = json.loads(arguments.expected) if arguments.expected else None
     rows, sentences = [], []
     with Progress("score", len(arguments.evaluations), "curves") as progress:
         for folder in map(Path, arguments.evaluations):
             evaluation = read_json(folder / "evaluation.json")
+            if expected:
+                check_expected(evaluation, expected, folder / "evaluation.json")
             check_sha256(folder / "predictions.parquet", evaluation["predictions_sha256"], folder / "evaluation.json")
             if evaluation["task"] not in tasks:
                 raise UserError(f"{folder / 'evaluation.json'}: task {evaluation['task']!r} is not in --tasks {sorted(tasks)}.")
@@ -94,7 +101,7 @@ class Task:
                 f"task {self.name}: {count} predictions, but {self.folder} has {len(self.references)} test pairs. Evaluate again."
             )
         if count not in self._scorers:
-            self._scorers[count] = Scorer(self.references[:count], self.settings)
+            self._scorers[count] = Scorer(self.references[:count], self.settings, self.target)
         return self._scorers[count]
 
     def alignment(self, languages: dict[str, float]) -> float | None:
@@ -138,11 +145,21 @@ def curve_rows(evaluation: dict, predictions: pd.DataFrame, task: Task, mixture:
             "test_tokens": int(test["tokens"].sum()),
             "test_sha256": task.sha256,
         }
+        if curve["kind"] == "translation":
+            row |= _cut(curve, replica, evaluation["cut"]["test"], test)
         frame = test[["seed", "pretraining_tokens", "index", "nll", "tokens", "characters"]].assign(
             **{name: head[name] for name in ("task", "model", "mixture", "finetuning_size")}, **statistics
         )
         result.append((row, frame))
     return result
+
+
+def _cut(curve: dict, replica: dict, counts: dict, test: pd.DataFrame) -> dict:
+    """What limits of length took away, split by split."""
+    row = {f"finetuning_{name}": replica["cut"][name] for name in ("sources_cut", "targets_cut")}
+    row |= {f"dev_{name}": curve["dev_cut"][name] for name in ("sources_cut", "targets_cut")}
+    row |= {f"test_{name}": counts[name] for name in ("sources_cut", "targets_cut", "references_cut")}
+    return row | {"test_hypotheses_cut": int(test["hypothesis_cut"].sum())}
 
 
 def _scores(test: pd.DataFrame, task: Task) -> tuple[dict, dict]:
@@ -174,5 +191,5 @@ def _pretraining(replica: dict) -> dict:
 def _finetuning(replica: dict) -> dict:
     names = ("pairs", "tokens", "positions", "characters", "epochs", "flops")
     row = {f"finetuning_{name}": replica[name] for name in names}
-    row["finetuning_steps"] = replica["best_step"]
+    row["finetuning_steps"], row["finetuning_stopped"] = replica["best_step"], replica["stopped"]
     return row | {name: replica[name] for name in ("learning_rate", "dev_cross_entropy", "status")}

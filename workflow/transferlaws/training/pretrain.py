@@ -10,7 +10,7 @@ from contextlib import nullcontext
 
 from transferlaws.errors import UserError
 from transferlaws.files import exclusive
-from transferlaws.training.launch import spread
+from transferlaws.training.launch import relaunch
 from transferlaws.training.trajectory import Trajectory
 
 
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Train, or continue, one trajectory."""
-    spread()
+    relaunch()
     ladder = json.loads(arguments.ladder)
     if not ladder or ladder[0] <= 0 or ladder != sorted(set(ladder)):
         raise UserError(f"--ladder {arguments.ladder}: expected increasing positive numbers of tokens.")
