@@ -22,16 +22,15 @@ def test_the_example_of_own_data_works(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data/reports").mkdir(parents=True)
-    sentences = [f"The harvest of the year {year} was better than the one before it." for year in range(1500, 1900)]
-    with gzip.open("data/reports/a.txt.gz", "wt") as file:
-        file.writelines(f"{sentence}\n" for sentence in sentences)
-    lines = "".join(
-        json.dumps({"body": f"Die Ernte im Jahr {year} war besser als die zuvor."}) + "\n" for year in range(1500, 1900)
-    )
-    (tmp_path / "data/news.jsonl.zst").write_bytes(zstandard.compress(lines.encode()))
     words = [
         f"{a} {b}" for a in ("red", "green", "blue", "white") for b in ("house", "letter", "ship", "bird", "tree", "stone", "river")
     ]
+    pairs = [f"{a} and {b}" for a in words for b in words if a != b]
+    sentences = [f"The harvest near the {pair} was better than the one before it." for pair in pairs]
+    with gzip.open("data/reports/a.txt.gz", "wt") as file:
+        file.writelines(f"{sentence}\n" for sentence in sentences)
+    lines = "".join(json.dumps({"body": f"Die Ernte bei {pair[::-1]} war besser als die zuvor."}) + "\n" for pair in pairs)
+    (tmp_path / "data/news.jsonl.zst").write_bytes(zstandard.compress(lines.encode()))
     (tmp_path / "data/letters.tsv").write_text("".join(f"My {w} is old\tMein {w[::-1]} ist alt\n" for w in words))
 
     def stage(*arguments):

@@ -15,10 +15,15 @@ def _from_zero(column: str | int) -> str | int:
     return column
 
 
+def _code(value: object) -> object:
+    """What YAML read as no text, such as a bare `no`, is left for the type's own check to explain."""
+    return language_code(value) if isinstance(value, str) else value
+
+
 Column = Annotated[str | int, AfterValidator(_from_zero)]
 Language = Annotated[
     str,
-    BeforeValidator(language_code),
+    BeforeValidator(_code),
     Field(description="Language: ISO 639, with a script or region where it matters (de, pt-BR, zh-Hans); or code, dna, formal."),
     WithJsonSchema({"type": "string", "pattern": PATTERN}),
 ]
