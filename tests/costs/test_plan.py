@@ -88,7 +88,7 @@ def test_a_tokenizer_taken_over_counts_with_its_own_size(tmp_path):
 
 def test_memory_and_time_grow_with_every_attempt(tmp_path):
     costs = tiny(tmp_path)
-    job = SimpleNamespace(model="nano", mixture="fr", task="en-de", size="100", seed="1")
+    job = SimpleNamespace(model="nano", mixture="fr", task="en-de", finetuning_size="100", seed="1")
     for rule in ("pretrain", "finetune", "evaluate"):
         for ask in (costs.mem_mb(rule), costs.runtime(rule)):
             assert ask(job, threads=1, attempt=2) == 2 * ask(job, threads=1, attempt=1) > 0
@@ -101,7 +101,7 @@ def test_a_curve_on_a_cpu_asks_for_a_core_a_group_and_says_what_it_costs(tmp_pat
     changes = {"finetuning": {"learning_rates": [0.01, 0.02, 0.03], "max_steps": 10_000, "max_epochs": 10_000}}
     costs = tiny(tmp_path, **changes)
     curve = Curve("nano", "fr", "en-de", 100)  # 2 seeds x 4 rungs, 4 starts x 3 rates at once
-    job = SimpleNamespace(model="nano", mixture="fr", task="en-de", size="100")
+    job = SimpleNamespace(model="nano", mixture="fr", task="en-de", finetuning_size="100")
     assert costs.threads("finetune")(job) == 2
     one, two = costs.finetune(curve, 1), costs.finetune(curve)
     assert two.seconds == pytest.approx(one.seconds / 2)

@@ -203,7 +203,7 @@ class Costs:
             return self.bitext(wildcards.bitext)
         if rule == "pretrain":
             return self.pretrain(wildcards.model)
-        curve = Curve(wildcards.model, wildcards.mixture, wildcards.task, int(wildcards.size))
+        curve = Curve(wildcards.model, wildcards.mixture, wildcards.task, int(wildcards.finetuning_size))
         return self.finetune(curve, threads) if rule == "finetune" else self.evaluate(curve)
 
     def threads(self, rule: str) -> Callable[..., int]:
