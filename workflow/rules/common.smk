@@ -1,7 +1,6 @@
 from os.path import splitext
 
 import yaml
-from snakemake.exceptions import WorkflowError
 
 from transferlaws import records
 from transferlaws.config import overlay
@@ -12,7 +11,7 @@ from transferlaws.layout import Layout, folders, names_pattern
 
 # `configfile:` would merge a mixture's weights with those of the default's mixture of that name.
 config = overlay(
-    yaml.safe_load((Path(workflow.basedir) / "config.yaml").read_text()), config
+    yaml.safe_load(Path(workflow.source_path("../../config.yaml")).read_text()), config
 )
 
 try:
@@ -40,6 +39,7 @@ wildcard_constraints:
 
 localrules:
     all,
+    default,
     plan,
     study,
 

@@ -5,9 +5,14 @@ import sys
 from pathlib import Path
 
 
-def prepare(package: Path) -> None:
-    """Run this checkout's package with the interpreter that runs Snakemake, installed or not; progress in lines."""
-    _prepend("PYTHONPATH", str(package))
+def prepare(package: Path | None) -> None:
+    """Run the package with the interpreter that runs Snakemake; progress in lines.
+
+    Args:
+        package: the folder that holds this checkout's package, which need not be installed; None runs the installed one.
+    """
+    if package:
+        _prepend("PYTHONPATH", str(package))
     _prepend("PATH", str(Path(sys.executable).parent))
     os.environ["TRANSFERLAWS_PROGRESS"] = "lines"
 
