@@ -31,6 +31,16 @@ STAGES = {
 }
 
 
+def _log(argv: list[str]) -> Path | None:
+    """The log file, which mistakes in the other options are written to."""
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("--log", type=Path)
+    try:
+        return parser.parse_known_args(argv)[0].log
+    except argparse.ArgumentError:
+        return None
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one stage; returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -43,19 +53,19 @@ def main(argv: list[str] | None = None) -> int:
         stage.add_argument("--log", type=Path, help="file that progress and errors are written to, beside the terminal")
         if argv[:1] == [name]:
             importlib.import_module(module).add_arguments(stage)
-    arguments = parser.parse_args(argv)
     logger = logging.getLogger("transferlaws")
     try:
-        configure_log(arguments.log)
+        configure_log(_log(argv))
+        arguments = parser.parse_args(argv)
         module = STAGES[arguments.stage][0]
         store.through(arguments.stage, module, arguments, importlib.import_module(module).run)
     except UserError as error:
-        logger.error("transferlaws %s: %s", arguments.stage, error)
+        logger.error("transferlaws %s: %s", argv[0], error)
         return 1
     except Exception as error:
         if advice := remedy(error):
-            logger.error("transferlaws %s: %s. %s", arguments.stage, error, advice)
+            logger.error("transferlaws %s: %s. %s", argv[0], error, advice)
             return 1
-        logger.exception("transferlaws %s: unexpected error", arguments.stage)
+        logger.exception("transferlaws %s: unexpected error", argv[0])
         return 2
     return 0

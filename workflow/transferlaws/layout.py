@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from transferlaws.config import SCRATCH, Study, load_study
 from transferlaws.files import canonical_json
+from transferlaws.options import own_files
 
 
 class Trajectory(NamedTuple):
@@ -113,8 +114,7 @@ class Layout:
 
     def local_inputs(self, kind: str, name: str) -> list[str]:
         """The user's own files that a corpus or bitext reads; a pattern without a match stays, and Snakemake misses it."""
-        settings = getattr(self.study, kind)[name]
-        patterns = [path for field in type(settings).model_fields if field.endswith("paths") for path in getattr(settings, field)]
+        patterns = own_files(getattr(self.study, kind)[name], elsewhere=False)
         return [path for pattern in patterns for path in sorted(glob(pattern, recursive=True)) or [pattern]]
 
     def vocabulary_inputs(self, wildcards: object) -> list[str]:

@@ -24,7 +24,7 @@ from transferlaws.corpora.near_duplicates import NearDuplicates
 from transferlaws.corpora.normalise import key_of, normalise
 from transferlaws.corpora.prepare import Preparation, fill, runs
 from transferlaws.corpora.settings import BitextSettings, Cleaning
-from transferlaws.corpora.stage import add_common_arguments, parse_settings, write_report
+from transferlaws.corpora.stage import add_common_arguments, write_report
 from transferlaws.errors import UserError
 
 SPLITS = ("test", "dev", "train", "monolingual")  # in the order in which they claim a target
@@ -33,13 +33,12 @@ SHARED = ("test", "dev", "monolingual")  # in the order of their ranges of the h
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the stage."""
-    add_common_arguments(parser)
+    add_common_arguments(parser, BitextSettings)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write `{train,dev,test,monolingual}.jsonl.zst` and `report.json`."""
-    settings = parse_settings(BitextSettings, arguments.settings, arguments.name)
-    build(arguments.name, settings, arguments.cache, arguments.output, arguments.threads)
+    build(arguments.name, arguments.settings, arguments.cache, arguments.output, arguments.threads)
 
 
 def build(name: str, settings: BitextSettings, cache: Path, output: Path, threads: int = 1) -> dict:

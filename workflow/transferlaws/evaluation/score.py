@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import zstandard
+from typing_extensions import TypedDict
 
 from transferlaws.errors import UserError
 from transferlaws.evaluation.comet import Comet
 from transferlaws.evaluation.metrics import Scorer
 from transferlaws.evaluation.settings import ScoreSettings
 from transferlaws.files import atomic, check_sha256, read_json, write_sums
+from transferlaws.options import add_json
 from transferlaws.progress import Progress
 
 COLUMNS = [
@@ -38,21 +40,30 @@ INTEGERS = [
 ]
 
 
+class MixtureOf(TypedDict):
+    """What a row says about its mixture: the share of each language, and the reports of its corpora."""
+
+    languages: dict[str, int | float]
+    reports: list[str]
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Command line of the stage."""
-    parser.add_argument("--settings", required=True, metavar="JSON", help="the score settings")
+    add_json(parser, "--settings", ScoreSettings, required=True, help="the score settings")
     parser.add_argument("--study", required=True, metavar="NAME")
     parser.add_argument("--evaluations", nargs="+", required=True, metavar="DIR", help="folders that the evaluate stage wrote")
-    parser.add_argument(
+    add_json(
+        parser,
         "--tasks",
+        dict[str, dict[str, str]],
         required=True,
-        metavar="JSON",
         help='task -> {"data": folder of its bitext or corpus, "source": language, "target": language}',
     )
-    parser.add_argument(
+    add_json(
+        parser,
         "--mixtures",
+        dict[str, MixtureOf],
         required=True,
-        metavar="JSON",
         help='mixture -> {"languages": {language: share}, "reports": [report.json of its corpora]}; scratch may be left out',
     )
     parser.add_argument("--output", required=True, metavar="FILE", help="measurements.csv")
@@ -61,10 +72,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Score every curve."""
-    settings = ScoreSettings.model_validate_json(arguments.settings)
+    settings: ScoreSettings = arguments.settings
     comet = Comet(settings.comet) if settings.comet else None
-    tasks = {name: Task(name, value, settings, comet) for name, value in json.loads(arguments.tasks).items()}
-    mixtures = json.loads(arguments.mixtures)
+    tasks = {name: Task(name, value, settings, comet) for name, value in arguments.tasks.items()}
+    mixtures = arguments.mixtures
     rows, sentences = [], []
     with Progress("score", len(arguments.evaluations), "curves") as progress:
         for folder in map(Path, arguments.evaluations):

@@ -17,9 +17,10 @@ from transferlaws.laws.markdown import page
 from transferlaws.laws.measured import Quantity
 from transferlaws.laws.protocols import resolve
 from transferlaws.laws.registry import LAWS
-from transferlaws.laws.settings import AdviceSettings, FitSettings, parse
+from transferlaws.laws.settings import AdviceSettings, FitSettings
 from transferlaws.laws.shared_noise import with_sentences
 from transferlaws.laws.table import LOSSES, SCORES, groups_of, metrics_of, read_measurements
+from transferlaws.options import add_json
 
 SCHEMA = 1
 
@@ -34,14 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="most passes over any corpus, as in pretraining.max_epochs; left out: text repeats without end",
     )
-    parser.add_argument("--settings", default="{}", help="JSON of the advice settings; see docs/laws.md")
+    add_json(parser, "--settings", AdviceSettings, default="{}", help="advice settings; see docs/laws.md")
     parser.add_argument("--output", required=True, help="advice.json")
     parser.add_argument("--markdown", required=True, help="advice.md")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the advice as JSON and as a page."""
-    settings = parse(AdviceSettings, arguments.settings)
+    settings: AdviceSettings = arguments.settings
     table = read_measurements(arguments.measurements)
     if arguments.sentences:
         table = with_sentences(table, arguments.sentences)

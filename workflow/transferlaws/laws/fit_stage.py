@@ -9,9 +9,10 @@ from transferlaws.laws.estimate import fit_groups
 from transferlaws.laws.protocols import resolve
 from transferlaws.laws.registry import LAWS
 from transferlaws.laws.report import report
-from transferlaws.laws.settings import FitSettings, parse
+from transferlaws.laws.settings import FitSettings
 from transferlaws.laws.shared_noise import with_sentences
 from transferlaws.laws.table import groups_of, metrics_of, read_measurements
+from transferlaws.options import add_json
 from transferlaws.progress import Progress
 
 SCHEMA = 1
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `transferlaws fit`."""
     parser.add_argument("measurements", help="measurements.csv, or any CSV with its documented columns")
     parser.add_argument("--law", required=True, choices=sorted(LAWS), help="the law to fit")
-    parser.add_argument("--settings", default="{}", help="JSON of the fit settings; see docs/laws.md")
+    add_json(parser, "--settings", FitSettings, default="{}", help="fit settings; see docs/laws.md")
     parser.add_argument("--sentences", help="sentences.parquet, for the test-set noise shared between points")
     parser.add_argument("--output", required=True, help="laws/<law>.json")
 
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Fit the law and write its JSON."""
     law = LAWS[arguments.law]
-    settings = resolve(law, parse(FitSettings, arguments.settings))
+    settings = resolve(law, arguments.settings)
     table = read_measurements(arguments.measurements)
     if arguments.sentences:
         table = with_sentences(table, arguments.sentences)

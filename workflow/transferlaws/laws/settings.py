@@ -1,10 +1,8 @@
 """Settings of law fits and advice."""
 
-from typing import Literal, TypeVar
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from transferlaws.errors import UserError
+from pydantic import BaseModel, ConfigDict, Field
 
 LAWS = (
     "score-log",
@@ -28,7 +26,6 @@ FINETUNING_SIZES = {
     "rectified": 4,
 }
 """Smallest number of different D_f of the laws that have one among their x; the forms have it too, but are slow to import."""
-Settings = TypeVar("Settings", bound=BaseModel)
 LawName = Literal[LAWS]
 ProtocolName = Literal["default", "isik", "barnett", "hernandez", "chinchilla"]
 
@@ -108,12 +105,3 @@ class AdviceSettings(BaseModel):
         description="level of intervals: a difference is called sure where its interval leaves out 0, else probable from this "
         "probability on",
     )
-
-
-def parse(model: type[Settings], text: str) -> Settings:
-    """Validate settings given as JSON on the command line; raises `UserError` naming the key."""
-    try:
-        return model.model_validate_json(text)
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
-        raise UserError(f"--settings: {problems}. The keys are {', '.join(model.model_fields)}.") from None

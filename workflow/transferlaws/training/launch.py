@@ -7,7 +7,7 @@ import sys
 PORTS = range(20_000, 30_000)
 
 
-def spread() -> None:
+def relaunch() -> None:
     """Replace this process by torchrun if its SLURM job has more than one GPU or node; return where there is nothing to spread.
 
     The rendezvous is this node, which is the job's first, at a port that the job's number decides.
