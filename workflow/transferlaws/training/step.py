@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from transferlaws.model.kernels import fused
 from transferlaws.model.loss import token_losses
-from transferlaws.model.operations import PLAIN, Operations, fused, no_dropout
+from transferlaws.model.operations import PLAIN, Operations, no_dropout
 from transferlaws.model.packing import GROUPS, Form, Layout, pack, unpack
 from transferlaws.model.transformer import Transformer
 from transferlaws.seeding import seed_for
