@@ -1,7 +1,7 @@
 # make study   the default study, end to end (config.yaml)
 # make test    the fast tests;  make test-all  the slow ones too
 # make check   what CI runs beside the tests: ruff, snakefmt, snakemake --lint
-# make schema  renew the config's schema and the generated parts of the docs
+# make schema  renew what the docs hold of the code: the config's schema and tables
 # make lock    renew envs/*.txt from pyproject.toml
 # make environment  only install .venv
 #

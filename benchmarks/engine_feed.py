@@ -35,7 +35,7 @@ PRETRAINING_LENGTH, DOCUMENTS, REPEATS = 128, 20_000, 3
 
 def build(root: Path) -> Path:
     """Two corpora of random ids of a vocabulary of 8192, documents with a median of 40 tokens."""
-    from engine_data import build
+    from support.engine_data import build
 
     build(root)
     manifest = read_json(root / "vocabulary" / "vocabulary.json")

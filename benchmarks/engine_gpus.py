@@ -247,7 +247,7 @@ def main() -> None:
     if arguments.worker:
         worker(arguments.worker, arguments.batches, arguments.steps, arguments.output)
         return
-    from engine_data import build
+    from support.engine_data import build
 
     results = Results("engine_gpus", arguments.seconds)
     with tempfile.TemporaryDirectory() as name:

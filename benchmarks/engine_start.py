@@ -45,7 +45,7 @@ def job(root: Path, output: str, environment: dict[str, str]) -> float:
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     results = Results("engine_start", 200)
-    from engine_data import build
+    from support.engine_data import build
 
     with tempfile.TemporaryDirectory() as name:
         root = build(Path(name) / "data")

@@ -16,12 +16,12 @@ from record import ROOT, Record, cpu
 from scipy.optimize import minimize
 
 from transferlaws.cli import main
-from transferlaws.laws.fit import fit_point, huber, minimise_from_least_squares
-from transferlaws.laws.posynomial import CHINCHILLA, CROSS_ENTROPY_POWER
+from transferlaws.laws.forms.posynomial import CHINCHILLA, CROSS_ENTROPY_POWER
+from transferlaws.laws.forms.score import SCORE_LOG
 from transferlaws.laws.registry import LAWS
-from transferlaws.laws.score import SCORE_LOG
 from transferlaws.laws.settings import FitSettings
 from transferlaws.laws.simulate import Noise, draw, evaluate, measurements
+from transferlaws.laws.solver import fit_point, huber, minimise_from_least_squares
 from transferlaws.seeding import generator
 
 DELTA, BOOTSTRAPS = 1e-3, 4000
@@ -114,7 +114,7 @@ def default_study(folder):
     settings = FitSettings(bootstraps=BOOTSTRAPS).model_dump_json(exclude_none=True)
     for law in LAWS:
         arguments = ["--law", law, "--settings", settings, "--output", str(folder / f"{law}.json")]
-        assert main(["fit", str(folder / "measurements.csv"), *arguments]) == 0
+        assert main(["fit", "--measurements", str(folder / "measurements.csv"), *arguments]) == 0
 
 
 def run():

@@ -17,7 +17,7 @@ from record import ROOT, Record
 
 sys.path += [str(ROOT / "tests"), str(ROOT / "workflow")]
 
-from tiny import checkout, snakemake
+from support.tiny import checkout, snakemake
 from transferlaws.config import overlay
 from transferlaws.layout import Layout
 

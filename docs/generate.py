@@ -1,9 +1,9 @@
 """Write what the docs hold of the code: the config's JSON schema and tables, and the tables of measured performance.
 
 `python docs/generate.py` writes; with `--check` it only says what is stale, and fails if anything is. In README.md and docs/*.md
-the text between `<!-- generated: WHAT -->` and `<!-- end of generated -->` is replaced, WHAT being `config`, `benchmarks/NAME`,
-which stands for `benchmarks/results/NAME.json`, or `coverage`, which stands for `docs/coverage.csv`, a copy of what the rule
-of that name wrote.
+the text between `<!-- generated: WHAT -->` and `<!-- end of generated -->` is replaced, WHAT being `config`, `columns`
+(those of `measurements.csv`), `benchmarks/NAME`, which stands for `benchmarks/results/NAME.json`, or `coverage`, which stands
+for `docs/coverage.csv`, a copy of what the rule of that name wrote.
 """
 
 import argparse
@@ -59,10 +59,14 @@ def fill(text: str, schema: dict, root: Path) -> str:
         elif what.startswith("benchmarks/"):
             path = root / "benchmarks" / "results" / f"{what.removeprefix('benchmarks/')}.json"
             table = benchmark_table(json.loads(path.read_text(encoding="utf-8")), path)
+        elif what == "columns":
+            table = columns_table()
         elif what == "coverage":
             table = coverage_table(root / "docs" / "coverage.csv")
         else:
-            raise ValueError(f"<!-- generated: {what} -->: nothing of that name; expected config, coverage or benchmarks/NAME")
+            raise ValueError(
+                f"<!-- generated: {what} -->: nothing of that name; expected config, columns, coverage or benchmarks/NAME"
+            )
         return f"{match[1]}\n{table}\n{match[3]}"
 
     return BLOCK.sub(block, text)
@@ -178,6 +182,17 @@ def benchmark_table(results: list[dict], path: Path) -> str:
         origins.append(f"Measured {entry['date']} with `{entry['command']}`; {listed}.")
     origin = "\n\n".join(dict.fromkeys(origins))
     return f"{table(('figure', 'value', 'baseline', 'ratio', 'device', 'commit'), rows)}\n{origin}\n"
+
+
+def columns_table() -> str:
+    """The columns of the measurement table, in its order; * is one that a table made elsewhere needs."""
+    from transferlaws.measurements.columns import COLUMNS
+
+    rows = [
+        (f"`{column.name}`" + " *" * column.required, column.dtype, column.unit, column.meaning + "; optional" * column.optional)
+        for column in COLUMNS
+    ]
+    return table(("column", "type", "unit", "meaning"), rows)
 
 
 def coverage_table(path: Path) -> str:

@@ -8,7 +8,7 @@ def test_a_line_says_how_much_is_done_how_fast_and_what_is_left():
         progress.resume(500)
         progress.start -= 10
         progress.update(500, "loss 3.2")
-        assert progress.line() == "[pretrain]  50% 1.0k/2.0k tokens, 50 tokens/s, 0:20 left, loss 3.2"
+        assert progress.line() == "[pretrain]  50% 1k/2k tokens, 50 tokens/s, 0:20 left, loss 3.2"
 
 
 def test_where_the_total_is_unknown_no_share_and_no_time_left_are_claimed():

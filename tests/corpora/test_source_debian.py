@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from reading import read_corpus
 
+from support.reading import read_corpus
 from transferlaws.errors import UserError
 
 

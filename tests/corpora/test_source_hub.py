@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pydantic import TypeAdapter, ValidationError
-from reading import read_bitext, read_corpus
 
+from support.reading import read_bitext, read_corpus
 from transferlaws.corpora.settings import CorpusSettings
 from transferlaws.corpora.sources import hub
 from transferlaws.errors import UserError

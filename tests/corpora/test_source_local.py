@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
-from reading import context, read_bitext, read_corpus
 
+from support.reading import context, read_bitext, read_corpus
 from transferlaws.corpora import sources
 from transferlaws.corpora.settings import CorpusSettings
 from transferlaws.errors import UserError

@@ -8,8 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from reading import read_bitext, read_corpus
 
+from support.reading import read_bitext, read_corpus
 from transferlaws.corpora.readers import opening
 from transferlaws.corpora.sources import packages
 from transferlaws.errors import ChecksumError, UserError

@@ -9,10 +9,10 @@ import hypothesis.strategies as st
 import pytest
 import tokenizers
 
-from tiny import REPOSITORY, config
+from support.tiny import REPOSITORY, config
 from transferlaws.cli import main
 from transferlaws.costs.estimate import Costs
-from transferlaws.costs.plan_stage import read
+from transferlaws.costs.stage import read
 from transferlaws.errors import UserError
 from transferlaws.layout import Curve, Layout
 from transferlaws.training.settings import FinetuningSettings

@@ -6,7 +6,7 @@ import sys
 import pandas as pd
 import pytest
 
-from engine_data import build
+from support.engine_data import build
 from transferlaws.cli import main
 
 MODEL = json.dumps({"size": "tiny", "encoder_layers": 1, "decoder_layers": 1})

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import zstandard
 
-from engine_data import build
+from support.engine_data import build
 from transferlaws.cli import main
 from transferlaws.files import sha256, write_json
 

@@ -9,7 +9,8 @@ import time
 
 import psutil
 import pytest
-from study import answers, end_all, groups, make_study, prepare, stages, workflows
+
+from support.study import answers, end_all, groups, make_study, prepare, stages, workflows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 

@@ -10,9 +10,9 @@ from base64 import urlsafe_b64decode
 from pathlib import Path
 
 import pytest
-from study import answers, environment
 
-from tiny import snakemake
+from support.study import answers, environment
+from support.tiny import snakemake
 
 pytestmark = pytest.mark.slow
 

@@ -5,9 +5,9 @@ import zipfile
 
 import pytest
 import yaml
-from study import prepare
 
-from tiny import snakemake
+from support.study import prepare
+from support.tiny import snakemake
 from transferlaws.errors import UserError
 from transferlaws.files import read_json, sha256, write_json
 from transferlaws.model.checkpoint import hugging_face_config, load_checkpoint

@@ -7,7 +7,8 @@ import sys
 
 import psutil
 import pytest
-from study import answers, end_all, environment, make_study, prepare, processes, stages, workflows
+
+from support.study import answers, end_all, environment, make_study, prepare, processes, stages, workflows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

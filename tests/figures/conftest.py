@@ -1,5 +1,6 @@
 import pytest
-import simulated_study
+
+from support import simulated_study
 
 CURVE_LAWS = ("score-log", "cross-entropy-power", "score-from-loss")
 

@@ -14,13 +14,13 @@ ROOT = Path(__file__).resolve().parents[2]
 CAPTIONS = sorted((ROOT / "workflow" / "report").glob("*.rst"))
 OTHER = yaml.safe_load("""
 study: code
-mixtures: {text_: {novels: 1}, old: null, left-out: {novels: 1}}
+mixtures: {text_: {novels: 1}, left-out: {novels: 1}}
 models: {n1: {size: mini}, n2: {size: mini}}
 pretraining: {ladder: [1M]}
-tasks: {python: {kind: lm, corpus: wheels, tokens: [100k, 1M]}, gone: null}
+tasks: {python: {kind: lm, corpus: wheels, tokens: [100k, 1M]}}
 curves: {mixtures: [text_]}
-laws: {effective-data: null}
-figures: {upstream: null, summary: {score: chrf}}
+laws: {effective-data: {}}
+figures: {upstream: {}, summary: {score: chrf}}
 """)
 STUDIES = {"default": yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")), "other": OTHER}
 
@@ -53,3 +53,8 @@ def test_a_figure_says_what_how_often_and_which_version(figure):
     assert "left-out" not in text and "gone" not in text and ">old<" not in text
     texts = {render(path, OTHER, other).split("</strong>")[0] for other in FIGURES}
     assert len(texts) == len(FIGURES)  # each has a title of its own
+
+
+def test_captions_expect_no_entry_that_the_schema_refuses():
+    for path in CAPTIONS:
+        assert "not none" not in path.read_text(encoding="utf-8"), f"{path.name}: an entry set to null is an error of the config"

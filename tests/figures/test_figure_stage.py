@@ -5,8 +5,8 @@ import xml.etree.ElementTree as ElementTree
 
 import matplotlib
 import pytest
-import simulated_study
 
+from support import simulated_study
 from transferlaws.cli import main
 from transferlaws.figures.settings import FIGURES, FigureSettings
 from transferlaws.figures.stage import FIGURES as DRAWN

@@ -5,12 +5,12 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
-import simulated_study
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
 
+from support import simulated_study
 from transferlaws.cli import main
 from transferlaws.figures import style
 from transferlaws.figures.curves import mixtures
@@ -122,13 +122,6 @@ def test_a_name_is_one_printable_line_of_bounded_length(text):
     shown = style.name(text)
     assert len(shown) <= style.NAME_LENGTH and len(shown.splitlines()) <= 1
     assert all(character == "\N{REPLACEMENT CHARACTER}" or character.isprintable() or character == " " for character in shown)
-
-
-@given(st.floats(1e-6, 1e15))
-def test_a_short_number_says_the_number(value):
-    text = style.short_number(value)
-    factor = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}.get(text[-1], 1)
-    assert float(text.rstrip("kMGT")) * factor == pytest.approx(value, rel=6e-3)
 
 
 def test_many_mixtures_keep_marks_of_their_own():

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import simulated_study
 
+from support import simulated_study
 from transferlaws.figures import style
 from transferlaws.figures.alignment import alignment
 from transferlaws.figures.curves import Key, curve, draw_points, limits, mixtures, note_lines

@@ -5,8 +5,8 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-import simulated_study
 
+from support import simulated_study
 from transferlaws import __version__
 from transferlaws.cli import main
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy.interpolate import PchipInterpolator
 
+from transferlaws.laws.document import report
 from transferlaws.laws.effective_data import fit_effective_data, fraction, monotone_cubic, unified_loss
+from transferlaws.laws.groups import groups_of
 from transferlaws.laws.protocols import resolve
 from transferlaws.laws.registry import LAWS
-from transferlaws.laws.report import report
 from transferlaws.laws.settings import FitSettings
 from transferlaws.laws.simulate import Noise, transfer_measurements
-from transferlaws.laws.table import groups_of
 from transferlaws.seeding import generator
 
 LAW = LAWS["effective-data"]

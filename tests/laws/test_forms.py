@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transferlaws.laws.fit import fit_point
 from transferlaws.laws.registry import LAWS
 from transferlaws.laws.simulate import evaluate
+from transferlaws.laws.solver import fit_point
 
 D = np.geomspace(1e6, 1e9, 7)
 F = np.geomspace(1e4, 1e7, 5)

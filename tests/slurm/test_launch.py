@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cluster import Cluster
 
-from engine_data import build
+from support.engine_data import build
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(200)]
 

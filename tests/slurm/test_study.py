@@ -1,15 +1,13 @@
 """The tiny study through `profiles/slurm`, disturbed by the cluster: the tables are those of a run on one machine."""
 
 import signal
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from cluster import Cluster, wait_for
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
-from study import answers, end_all, make_study, prepare
+from support.study import answers, end_all, make_study, prepare
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(600)]
 

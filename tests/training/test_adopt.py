@@ -5,7 +5,7 @@ import json
 import pytest
 import tokenizers
 
-from engine_data import build
+from support.engine_data import build
 from transferlaws.cli import main
 from transferlaws.files import sha256, write_json
 from transferlaws.tokens.vocabulary import Vocabulary

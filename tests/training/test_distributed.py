@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from engine_data import build
+from support.engine_data import build
 
 ROOT = Path(__file__).resolve().parents[2]
 

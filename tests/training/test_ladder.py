@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from engine_data import build
+from support.engine_data import build
 from transferlaws.cli import main
 from transferlaws.errors import UserError
 from transferlaws.tokens.batches import MixtureStream

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine_data import build
+from support.engine_data import build
 from transferlaws.cli import main
 from transferlaws.errors import UserError
 from transferlaws.files import sha256, write_json

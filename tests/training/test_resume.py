@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine_data import build
+from support.engine_data import build
 from transferlaws.cli import main
 from transferlaws.model.checkpoint import save_checkpoint
 from transferlaws.training.state import load_state, save_state

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tiny import checkout, snakemake
+from support.tiny import checkout, snakemake
 
 pytestmark = pytest.mark.slow
 

@@ -1,6 +1,7 @@
 """Every mistake in a config is one line: the key, the value, what is allowed, the nearest valid spelling."""
 
 import copy
+import re
 
 import pytest
 import yaml
@@ -55,6 +56,12 @@ def test_units_and_enumeration():
         Curve("mini", "de", "en-de", 1000),
     ]
     assert len(layout.curves) == 6
+
+
+@pytest.mark.parametrize("entry", ["mixtures/en+de", "laws/cross-entropy-power", "figures/downstream"])
+def test_an_entry_without_a_value_is_a_mistake(entry):
+    with pytest.raises(UserError, match=re.escape(entry.replace("/", "."))):
+        load_study(changed(entry, None))
 
 
 def test_left_out_crossings():

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tiny import REPOSITORY, checkout, config, snakemake, write_data
+from support.tiny import REPOSITORY, checkout, config, snakemake, write_data
 
 MODULE = """
 configfile: "tiny.yaml"

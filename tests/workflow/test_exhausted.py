@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tiny import snakemake
+from support.tiny import snakemake
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ import re
 import yaml
 import zstandard
 
-from tiny import REPOSITORY
+from support.tiny import REPOSITORY
 from transferlaws import __version__
 from transferlaws.cli import main
 from transferlaws.config import overlay

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tiny import checkout, snakemake
+from support.tiny import checkout, snakemake
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from tiny import checkout, snakemake
+from support.tiny import checkout, snakemake
 
 pytestmark = pytest.mark.slow
 

@@ -3,6 +3,7 @@ from os.path import splitext
 import yaml
 
 from transferlaws import records
+from transferlaws.cli import STAGES
 from transferlaws.config import overlay
 from transferlaws.errors import UserError
 from transferlaws.fingerprint import fingerprint
@@ -20,6 +21,12 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 environment.hand_over(layout.resolved(), layout.study.store)
+
+
+def code(stage):
+    """The identity of a stage's code, its module as the command line names it."""
+    return fingerprint(STAGES[stage][0])
+
 
 if workflow.is_main_process:
     records.restore(layout.root)
@@ -64,10 +71,10 @@ rule plan:
         table=f"{layout.root}/plan.csv",
         text=f"{layout.root}/plan.txt",
     log:
-        f"{layout.logs}/layout.log",
+        f"{layout.logs}/plan.log",
     conda:
         "../../envs/transferlaws.yaml"
     params:
-        code=fingerprint("transferlaws.costs.plan_stage"),
+        code=code("plan"),
     shell:
         "python -m transferlaws plan {input:q} --csv {output.table:q} --text {output.text:q} --log {log:q} && cat {output.text:q}"

@@ -13,7 +13,7 @@ rule bitext:
         mem_mb=costs.mem_mb("bitext"),
         runtime=costs.runtime("bitext"),
     params:
-        code=fingerprint("transferlaws.corpora.bitext"),
+        code=code("bitext"),
         settings=lambda wildcards: layout.settings("bitexts", wildcards.bitext),
         cache=layout.cache_option,
         folder=lambda wildcards, output: folders(output),
@@ -38,7 +38,7 @@ rule corpus:
         mem_mb=costs.mem_mb("corpus"),
         runtime=costs.runtime("corpus"),
     params:
-        code=fingerprint("transferlaws.corpora.corpus"),
+        code=code("corpus"),
         settings=lambda wildcards: layout.settings("corpora", wildcards.corpus),
         against=layout.against,
         side=layout.corpus_side,

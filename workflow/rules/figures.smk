@@ -20,7 +20,7 @@ rule figure:
         mem_mb=2000,
         runtime=30,
     params:
-        code=fingerprint("transferlaws.figures.stage"),
+        code=code("figure"),
         settings=lambda wildcards: layout.settings("figures", wildcards.figure),
         prefix=lambda wildcards, output: splitext(output.svg)[0],
     shell:
@@ -52,7 +52,7 @@ rule summary:
         mem_mb=2000,
         runtime=30,
     params:
-        code=fingerprint("transferlaws.figures.summary"),
+        code=code("summary"),
     shell:
         "python -m transferlaws summary --measurements {input.table:q} --laws {input.laws:q} --advice {input.advice:q}"
         " --sentences {input.sentences:q} --study {input.study:q} --reports {input.reports:q} --output {output:q} --log {log:q}"

@@ -16,7 +16,7 @@ rule finetune:
         mem_mb=costs.mem_mb("finetune"),
         runtime=costs.runtime("finetune"),
     params:
-        code=fingerprint("transferlaws.training.finetune"),
+        code=code("finetune"),
         settings=layout.settings("finetuning"),
         model=lambda wildcards: layout.settings("models", wildcards.model),
         seeds=layout.settings("pretraining", "seeds"),
@@ -52,7 +52,7 @@ rule evaluate:
         mem_mb=costs.mem_mb("evaluate"),
         runtime=costs.runtime("evaluate"),
     params:
-        code=fingerprint("transferlaws.evaluation.evaluate"),
+        code=code("evaluate"),
         settings=layout.settings("evaluation"),
         tokens=lambda wildcards, input: folders(input.tokens),
         vocabulary=lambda wildcards, input: folders(input.vocabulary),
@@ -83,7 +83,7 @@ rule score:
         mem_mb=4000,
         runtime=60,
     params:
-        code=fingerprint("transferlaws.evaluation.score"),
+        code=code("score"),
         study=layout.study.study,
         evaluations=lambda wildcards, input: folders(input.evaluations),
         mixtures=layout.scored_mixtures(),

@@ -22,11 +22,11 @@ rule fit:
         mem_mb=2000,
         runtime=30,
     params:
-        code=fingerprint("transferlaws.laws.fit_stage"),
+        code=code("fit"),
         settings=lambda wildcards: layout.settings("laws", wildcards.law),
     shell:
-        "python -m transferlaws fit {input.table:q} --law {wildcards.law} --sentences {input.sentences:q} --settings {params.settings:q}"
-        " --output {output:q} --log {log:q}"
+        "python -m transferlaws fit --measurements {input.table:q} --law {wildcards.law} --sentences {input.sentences:q}"
+        " --settings {params.settings:q} --output {output:q} --log {log:q}"
 
 
 rule advise:
@@ -47,7 +47,7 @@ rule advise:
         mem_mb=2000,
         runtime=30,
     params:
-        code=fingerprint("transferlaws.laws.advise"),
+        code=code("advise"),
         settings=layout.settings("advice"),
         epochs=layout.epochs_option,
     shell:
@@ -70,7 +70,7 @@ rule coverage_of_law:
         mem_mb=2000,
         runtime=240,
     params:
-        code=fingerprint("transferlaws.laws.coverage"),
+        code=code("coverage"),
     shell:
         "OMP_NUM_THREADS=1 python -m transferlaws coverage --laws {wildcards.any_law} --output {output:q} --log {log:q}"
 

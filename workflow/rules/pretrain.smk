@@ -15,7 +15,7 @@ rule pretrain:
         mem_mb=costs.mem_mb("pretrain"),
         runtime=costs.runtime("pretrain"),
     params:
-        code=fingerprint("transferlaws.training.pretrain"),
+        code=code("pretrain"),
         settings=layout.settings("pretraining", leave_out=("ladder", "seeds")),
         ladder=layout.settings("pretraining", "ladder"),
         model=lambda wildcards: layout.settings("models", wildcards.model),

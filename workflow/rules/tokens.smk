@@ -13,7 +13,7 @@ rule vocabulary:
         mem_mb=4000,
         runtime=60,
     params:
-        code=fingerprint("transferlaws.tokens.vocabulary_stage"),
+        code=code("vocabulary"),
         settings=layout.settings("vocabulary"),
         corpora=lambda wildcards, input: folders(input),
         folder=lambda wildcards, output: folders(output),
@@ -37,7 +37,7 @@ rule corpus_tokens:
         mem_mb=costs.mem_mb("corpus_tokens"),
         runtime=costs.runtime("corpus_tokens"),
     params:
-        code=fingerprint("transferlaws.tokens.shards_stage"),
+        code=code("tokens"),
         text=lambda wildcards, input: folders(input.text),
         vocabulary=lambda wildcards, input: folders(input.vocabulary),
         folder=lambda wildcards, output: folders(output),
@@ -59,7 +59,7 @@ use rule corpus_tokens as bitext_tokens with:
         mem_mb=costs.mem_mb("bitext_tokens"),
         runtime=costs.runtime("bitext_tokens"),
     params:
-        code=fingerprint("transferlaws.tokens.shards_stage"),
+        code=code("tokens"),
         text=lambda wildcards, input: folders(input.text),
         vocabulary=lambda wildcards, input: folders(input.vocabulary),
         folder=lambda wildcards, output: folders(output),

@@ -13,7 +13,7 @@ from transferlaws.progress import configure_log
 
 # stage -> (module with add_arguments and run, one line of help); imported only when asked for
 STAGES = {
-    "plan": ("transferlaws.costs.plan_stage", "a study's config -> what it costs: jobs, operations, hours, disk, text"),
+    "plan": ("transferlaws.costs.stage", "a study's config -> what it costs: jobs, operations, hours, disk, text"),
     "bitext": ("transferlaws.corpora.bitext", "a source of sentence pairs -> cleaned, split pairs"),
     "corpus": ("transferlaws.corpora.corpus", "a source of text -> cleaned documents without dev and test items"),
     "vocabulary": ("transferlaws.tokens.vocabulary_stage", "corpora -> the shared vocabulary"),
@@ -23,8 +23,8 @@ STAGES = {
     "finetune": ("transferlaws.training.finetune", "all rungs, seeds and learning rates of a curve, in lockstep"),
     "evaluate": ("transferlaws.evaluation.evaluate", "fine-tuned states -> token losses and hypotheses"),
     "score": ("transferlaws.evaluation.score", "predictions of every curve -> measurements.csv"),
-    "fit": ("transferlaws.laws.fit_stage", "a measurement table -> a fitted law"),
-    "advise": ("transferlaws.laws.advise", "a measurement table and fits -> verdicts and advice"),
+    "fit": ("transferlaws.laws.stage", "a measurement table -> a fitted law"),
+    "advise": ("transferlaws.advice.stage", "a measurement table and fits -> verdicts and advice"),
     "coverage": ("transferlaws.laws.coverage", "simulated studies -> how often the intervals of every law hold the truth"),
     "figure": ("transferlaws.figures.stage", "measurements and fits -> a figure"),
     "summary": ("transferlaws.figures.summary", "measurements, fits, advice and data reports -> one page with the answer"),

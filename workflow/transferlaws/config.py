@@ -17,13 +17,14 @@ from pydantic import (
     model_validator,
 )
 
+from transferlaws.advice.settings import AdviceSettings
 from transferlaws.compute import ComputeSettings
 from transferlaws.config_errors import describe, explain
 from transferlaws.corpora.settings import BitextSettings, CorpusSettings
 from transferlaws.errors import UserError
 from transferlaws.evaluation.settings import EvaluationSettings, ScoreSettings
 from transferlaws.figures.settings import FigureName, FigureSettings
-from transferlaws.laws.settings import FINETUNING_SIZES, AdviceSettings, FitSettings, LawName
+from transferlaws.laws.settings import FINETUNING_SIZES, FitSettings, LawName
 from transferlaws.model.settings import ModelSettings
 from transferlaws.tokens.settings import VocabularySettings
 from transferlaws.training.settings import FinetuningSettings, PretrainingSettings

@@ -141,10 +141,6 @@ class Layout:
             for seed in self.study.pretraining.seeds
         ]
 
-    def trajectory_manifests(self) -> list[str]:
-        """Every trajectory's manifest."""
-        return [f"{self.pretrain.format(**run._asdict())}/trajectory.json" for run in self.trajectories]
-
     def data_reports(self) -> list[str]:
         """The reports of every corpus and bitext in use."""
         corpora = [self.corpus.format(corpus=name) for name in self.corpora]

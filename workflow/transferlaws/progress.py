@@ -9,6 +9,8 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from transferlaws.format import short_number
+
 LINES_EVERY = 5.0  # seconds
 
 logger = logging.getLogger("transferlaws")
@@ -55,12 +57,12 @@ class Progress:
 
     def line(self) -> str:
         """One line: label, share, amount, rate, time left, note."""
-        note, rate = f", {self.note}" if self.note else "", f"{_scaled(self.rate)} {self.unit}/s"
+        note, rate = f", {self.note}" if self.note else "", f"{short_number(self.rate)} {self.unit}/s"
         if not self.total:
-            return f"[{self.label}] {_scaled(self.done)} {self.unit}, {rate}{note}"
+            return f"[{self.label}] {short_number(self.done)} {self.unit}, {rate}{note}"
         left = (self.total - self.done) / self.rate if self.rate else float("inf")
         clock = f"{int(left) // 60}:{int(left) % 60:02d}" if left != float("inf") else "?"
-        counts = f"{self.done / self.total:4.0%} {_scaled(self.done)}/{_scaled(self.total)} {self.unit}"
+        counts = f"{self.done / self.total:4.0%} {short_number(self.done)}/{short_number(self.total)} {self.unit}"
         return f"[{self.label}] {counts}, {rate}, {clock} left{note}"
 
     def __enter__(self) -> "Progress":
@@ -69,14 +71,7 @@ class Progress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.bar.close()
         if error is None:
-            logger.info("[%s] done: %s %s in %.0f s", self.label, _scaled(self.done), self.unit, time.monotonic() - self.start)
-
-
-def _scaled(value: float) -> str:
-    for limit, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= limit:
-            return f"{value / limit:.1f}{suffix}"
-    return f"{value:.0f}"
+            logger.info("[%s] done: %s %s in %.0f s", self.label, short_number(self.done), self.unit, time.monotonic() - self.start)
 
 
 def configure_log(path: Path | None, mode: str = "w") -> None:

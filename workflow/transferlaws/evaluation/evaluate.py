@@ -19,9 +19,8 @@ from transferlaws.progress import Progress
 from transferlaws.tokens.vocabulary import Vocabulary
 from transferlaws.training.device import choose_device
 from transferlaws.training.examples import Examples, open_examples
+from transferlaws.training.settings import CPU_GROUP
 from transferlaws.training.step import compute_type, summed_losses
-
-CPU_GROUP = 12  # replicas at once on a CPU
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,29 +15,9 @@ from transferlaws.evaluation.comet import Comet
 from transferlaws.evaluation.metrics import Scorer
 from transferlaws.evaluation.settings import ScoreSettings
 from transferlaws.files import atomic, check_sha256, read_json, write_sums
+from transferlaws.measurements.table import write_measurements
 from transferlaws.options import add_json
 from transferlaws.progress import Progress
-
-COLUMNS = [
-    *["study", "task", "kind", "model", "mixture", "alignment", "seed", "parameters_non_embedding", "parameters_total"],
-    *["pretraining_tokens", "pretraining_steps", "pretraining_positions", "pretraining_characters", "pretraining_unique_tokens"],
-    *["pretraining_flops", "pretraining_epochs", "annealed", "upstream_cross_entropy", "finetuning_size", "finetuning_unit"],
-    *["finetuning_pairs", "finetuning_tokens", "finetuning_positions", "finetuning_characters", "finetuning_steps"],
-    *[
-        "finetuning_epochs",
-        "finetuning_flops",
-        "learning_rate",
-        "dev_cross_entropy",
-        "cross_entropy",
-        "cross_entropy_per_character",
-    ],
-    *["bleu", "chrf", "bleu_signature", "chrf_signature", "bleu_noise", "chrf_noise", "test_items", "test_tokens", "test_sha256"],
-    *["contamination_removed", "status"],
-]
-COMET_COLUMNS = ["comet", "comet_noise", "comet_signature"]  # only where the study asks for COMET
-INTEGERS = [
-    name for name in COLUMNS if name.endswith(("_steps", "_positions", "_characters", "_tokens", "_pairs", "_items", "_removed"))
-]
 
 
 class MixtureOf(TypedDict):
@@ -89,13 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
             rows += [{"study": arguments.study, **row} for row, _ in more]
             sentences += [frame for _, frame in more]
             progress.update(1)
-    table = pd.DataFrame(rows, columns=COLUMNS + (COMET_COLUMNS if settings.comet else [])).sort_values(
-        ["task", "model", "mixture", "finetuning_size", "seed", "pretraining_tokens"]
-    )
-    for name in INTEGERS:
-        table[name] = table[name].astype("Int64")
-    with atomic(arguments.output) as temporary:
-        table.to_csv(temporary, index=False)  # floats at full precision
+    write_measurements(rows, arguments.output)
     with atomic(arguments.sentences) as temporary:
         pd.concat(sentences, ignore_index=True).to_parquet(temporary, index=False)
     written = [Path(arguments.output), Path(arguments.sentences)]

@@ -17,9 +17,11 @@ from transferlaws.figures.curves import (
     mixtures,
     panel_title,
 )
-from transferlaws.figures.gains import LEVEL, Gain, Means, Measured
-from transferlaws.figures.inputs import SCRATCH, Fit, panels, usable
+from transferlaws.figures.inputs import LEVEL, SCRATCH, Fit, panels, valued
 from transferlaws.figures.settings import FigureSettings
+from transferlaws.format import percent
+from transferlaws.measurements.means import Means, TableMeans
+from transferlaws.measurements.significance import Gain, gain_of
 
 
 def alignment(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> Figure:
@@ -28,17 +30,17 @@ def alignment(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) ->
     The alignment score is `P_src P_dest + 0.7 P_src + 0.8 P_dest`, P a language's share of the mixture (Isik et al. 2024, eq. 2).
     Raises `UserError` where no row has one, or nothing was trained from scratch to compare with.
     """
-    pretrained = usable(table, "alignment", settings.score, "cross_entropy")
+    pretrained = valued(table, "alignment", settings.score, "cross_entropy")
     pretrained = pretrained[pretrained["pretraining_tokens"] > 0]
     if pretrained.empty:
         raise UserError(
             f"{table.attrs.get('path')}: no pretrained row has an alignment score; it is defined for translation tasks."
         )
     tasks = set(pretrained["task"])
-    blocks = [(keys, rows) for keys, rows in panels(usable(table, settings.score, "cross_entropy")) if keys["task"] in tasks]
+    blocks = [(keys, rows) for keys, rows in panels(valued(table, settings.score, "cross_entropy")) if keys["task"] in tasks]
     figure = Figure(figsize=(settings.width, 0.8 + 0.9 * settings.panel_height * len(blocks)))
     places = figure.subplots(len(blocks), 3, squeeze=False)
-    series, key, models, means = mixtures(table), Key(), table["model"].nunique(), Means(table)
+    series, key, models, means = mixtures(table), Key(), table["model"].nunique(), TableMeans(table)
     for (score_axes, loss_axes, gain_axes), (keys, rows) in zip(places, blocks, strict=True):
         for axes, metric in ((score_axes, settings.score), (loss_axes, "cross_entropy")):
             values = draw_scratch(axes, rows, metric, key)
@@ -52,12 +54,12 @@ def alignment(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) ->
             axes.set_xlabel(LABELS["pretraining_tokens"])
             axes.set_ylabel(LABELS[metric].replace(" (", "\n("))  # the panel is not as high as the label is long
         style.heading(score_axes, panel_title(keys, models))
-        draw_gains(gain_axes, rows, series, means.of(keys, settings.score), table)
+        draw_gains(gain_axes, rows, series, means.of(task=keys["task"], model=keys["model"], metric=settings.score), table)
     style.legends(figure, mixture_handles(series), key.handles(joined="seed means joined"))
     return figure
 
 
-def draw_gains(axes: Axes, rows: pd.DataFrame, series: dict[str, style.Mark], means: Measured, table: pd.DataFrame) -> None:
+def draw_gains(axes: Axes, rows: pd.DataFrame, series: dict[str, style.Mark], means: Means, table: pd.DataFrame) -> None:
     """Gain over scratch at each mixture's last rung against its alignment score, with intervals; equal scores side by side."""
     axes.axhline(0, color=style.BASELINE, linewidth=1, zorder=0.6)
     size = float(rows["finetuning_size"].iloc[0])
@@ -67,7 +69,7 @@ def draw_gains(axes: Axes, rows: pd.DataFrame, series: dict[str, style.Mark], me
         )
     together: dict[float, list[tuple[style.Mark, Gain]]] = {}
     for mixture, mark in series.items():
-        found = means.gain(means.last(mixture, size), means.scratch(size))
+        found = gain_of(means.gain(means.last(mixture, size), means.scratch(size)), LEVEL)
         score = rows.loc[rows["mixture"] == mixture, "alignment"].dropna()
         if found and not score.empty:
             together.setdefault(round(float(score.iloc[0]), 2), []).append((mark, found))
@@ -83,4 +85,4 @@ def draw_gains(axes: Axes, rows: pd.DataFrame, series: dict[str, style.Mark], me
     axes.set_xlim(-0.1, 1.1)
     axes.set_xlabel("alignment score of the mixture")
     axes.set_ylabel(f"gain in {LABELS[means.metric]}")
-    style.heading(axes, "gain over scratch", [f"at the last rung, with {style.percent(LEVEL)} intervals"])
+    style.heading(axes, "gain over scratch", [f"at the last rung, with {percent(LEVEL)} intervals"])

@@ -2,32 +2,32 @@
 
 import pandas as pd
 
-from transferlaws.figures import style
 from transferlaws.figures.curves import NOTES, panel_title
 from transferlaws.figures.downstream import LAWS
-from transferlaws.figures.gains import Gain, Means, Measured
 from transferlaws.figures.inputs import SCRATCH, Fit, find, panels
-from transferlaws.laws.measured import Cell
-from transferlaws.laws.sureness import Sureness
-from transferlaws.laws.table import LOSSES
+from transferlaws.format import percent, short_number
+from transferlaws.measurements.columns import LOSSES
+from transferlaws.measurements.means import Cell, Means, TableMeans
+from transferlaws.measurements.significance import Gain, Significance, gain_of
+from transferlaws.measurements.table import usable
 
 NAMES = {"bleu": "BLEU", "chrf": "chrF", "cross_entropy": "cross-entropy (nats/token)"}
 
 
 def blocks(table: pd.DataFrame, fits: list[Fit], level: float) -> list[dict]:
     """One entry a (model, task, D_f), as the page's template reads it; its `keys` tell which. Intervals are of `level`."""
-    shown = table[table["status"] != "diverged"] if "status" in table else table
-    models, means = table["model"].nunique(), Means(table, level)
-    return [block for keys, rows in panels(shown) if (block := _block(keys, rows, means, fits, models)) is not None]
+    shown = usable(table)
+    models, means = table["model"].nunique(), TableMeans(table)
+    return [block for keys, rows in panels(shown) if (block := _block(keys, rows, means, fits, models, level)) is not None]
 
 
-def _block(keys: dict, rows: pd.DataFrame, table_means: Means, fits: list[Fit], models: int) -> dict | None:
+def _block(keys: dict, rows: pd.DataFrame, table_means: TableMeans, fits: list[Fit], models: int, level: float) -> dict | None:
     metrics = [m for m in NAMES if m in rows and rows[m].notna().any()]
     mixtures = [m for m in dict.fromkeys(rows["mixture"]) if m != SCRATCH]
     if not metrics or not mixtures:
         return None
     size = float(keys["finetuning_size"])
-    means = [table_means.of(keys, metric) for metric in metrics]
+    means = [table_means.of(task=keys["task"], model=keys["model"], metric=metric) for metric in metrics]
     aligned = "alignment" in rows and rows["alignment"].notna().any()
     lines = []
     for mixture in sorted(mixtures, key=lambda m: -_worth(means[0], m, size)):
@@ -37,43 +37,43 @@ def _block(keys: dict, rows: pd.DataFrame, table_means: Means, fits: list[Fit], 
             {
                 "mixture": mixture,
                 "alignment": f"{score.iloc[0]:.2f}" if len(score) else "",
-                "tokens": style.short_number(part["pretraining_tokens"].max()),
-                "cells": [_cell(rows, found, found.last(mixture, size)) for found in means],
+                "tokens": short_number(part["pretraining_tokens"].max()),
+                "cells": [_cell(rows, found, found.last(mixture, size), level) for found in means],
                 "laws": [text for metric in metrics if (text := _law(fits, metric, mixture, keys))],
             }
         )
     scratch = {"mixture": "none (from scratch)", "alignment": "", "tokens": "0", "laws": []}
-    lines.append(scratch | {"cells": [_cell(rows, found, found.scratch(size)) for found in means]})
+    lines.append(scratch | {"cells": [_cell(rows, found, found.scratch(size), level) for found in means]})
     return {
         "keys": keys,
         "title": panel_title(keys, models),
-        "sentences": list(dict.fromkeys(text for found in _deciding(means) for text in _sentences(found, mixtures, size))),
+        "sentences": list(dict.fromkeys(text for found in _deciding(means) for text in _sentences(found, mixtures, size, level))),
         "aligned": aligned,
         "metrics": [NAMES[metric] for metric in metrics],
         "table": lines,
     }
 
 
-def _deciding(means: list[Measured]) -> list[Measured]:
+def _deciding(means: list[Means]) -> list[Means]:
     """The first score and the cross-entropy: of a small test set the score is the noisier witness, but it is what users see."""
     return means[:1] + [found for found in means[1:] if found.metric in LOSSES]
 
 
-def _worth(means: Measured, mixture: str, size: float) -> float:
+def _worth(means: Means, mixture: str, size: float) -> float:
     """For sorting: the mean at the last rung, higher is better."""
     cell = means.last(mixture, size)
-    return float("-inf") if cell is None else means.means[cell].times(-1 if means.metric in LOSSES else 1).estimate
+    return float("-inf") if cell is None else means.direction * means.cells[cell].estimate
 
 
-def _cell(rows: pd.DataFrame, means: Measured, cell: Cell | None) -> dict:
+def _cell(rows: pd.DataFrame, means: Means, cell: Cell | None, level: float) -> dict:
     if cell is None:
         return {"value": "", "seeds": "not measured", "gain": None}
     values = rows[(rows["mixture"] == cell[0]) & (rows["pretraining_tokens"] == cell[2])][means.metric].dropna()
     digits = _digits(means.metric)
     spread = f", {values.min():.{digits}f} to {values.max():.{digits}f}" if len(values) > 1 else ""
-    found = means.gain(cell, means.scratch(cell[1])) if cell[2] > 0 else None
+    found = gain_of(means.gain(cell, means.scratch(cell[1])), level) if cell[2] > 0 else None
     return {
-        "value": f"{means.means[cell].estimate:.{digits}f}",
+        "value": f"{means.cells[cell].estimate:.{digits}f}",
         "seeds": f"{len(values)} seed{'s' * (len(values) > 1)}{spread}",
         "gain": None if found is None else interval(found, means.metric) | {"verdict": _verdict(found, "scratch")},
     }
@@ -93,10 +93,10 @@ def _signed(value: float | None, digits: int) -> str:
 
 
 def _verdict(found: Gain, than: str) -> str:
-    if found.sureness is Sureness.UNKNOWN:
+    if found.significance is Significance.UNKNOWN:
         return "one seed: noise unknown"
-    chance = "" if found.sureness is Sureness.SURELY else f" (probability of a gain {style.percent(round(found.probability, 2))})"
-    return f"{found.sureness.than(better=found.estimate > 0)} {than}{chance}"
+    chance = "" if found.significance is Significance.SURELY else f" (probability of a gain {percent(round(found.probability, 2))})"
+    return f"{found.significance.than(better=found.estimate > 0)} {than}{chance}"
 
 
 def _law(fits: list[Fit], metric: str, mixture: str, keys: dict) -> str | None:
@@ -104,35 +104,35 @@ def _law(fits: list[Fit], metric: str, mixture: str, keys: dict) -> str | None:
     if fit is None:
         return None
     error = (fit.document.get("held_out") or {}).get("are")
-    held_out = f", held-out error {style.percent(error)}" if error is not None and fit.has_curve else ""
+    held_out = f", held-out error {percent(error)}" if error is not None and fit.has_curve else ""
     return f"{NAMES[metric].split(' (')[0]}: {NOTES.get(fit.state, fit.state)}{held_out}"
 
 
-def _sentences(means: Measured, mixtures: list[str], size: float) -> list[str]:
+def _sentences(means: Means, mixtures: list[str], size: float, level: float) -> list[str]:
     """Which mixture did best, how surely it helps at all, and leads the next; which do harm."""
-    gains = {m: found for m in mixtures if (found := means.gain(means.last(m, size), means.scratch(size)))}
+    gains = {m: found for m in mixtures if (found := gain_of(means.gain(means.last(m, size), means.scratch(size)), level))}
     if not gains:
         return ["Nothing was trained from scratch here, so what pretraining is worth cannot be said."]
     order = sorted(gains, key=lambda mixture: -gains[mixture].estimate)
     best = order[0]
-    tokens = style.short_number(means.last(best, size)[2])
-    value = f"{NAMES[means.metric]} {_phrase(gains[best], means)}"
+    tokens = short_number(means.last(best, size)[2])
+    value = f"{NAMES[means.metric]} {_phrase(gains[best], means, level)}"
     what = f"{value} over training from scratch, after {tokens} pretraining tokens"
-    if gains[best].sureness is Sureness.UNKNOWN:
+    if gains[best].significance is Significance.UNKNOWN:
         return [f"{best} did best: {what}. With one seed this cannot be told from noise between seeds."]
     text = f"{best} did best: {what}, {_verdict(gains[best], 'scratch')}."
     if len(order) > 1:
-        lead = means.gain(means.last(best, size), means.last(order[1], size))
-        second = style.short_number(means.last(order[1], size)[2])
+        lead = gain_of(means.gain(means.last(best, size), means.last(order[1], size)), level)
+        second = short_number(means.last(order[1], size)[2])
         after = "" if second == tokens else f" (after {second})"
-        text += f" Against the next, {order[1]}{after}, that is {_phrase(lead, means)}: {_verdict(lead, 'it')}."
-    harmful = [f"{m} ({_phrase(gains[m], means)})" for m in order if gains[m].high < 0]
+        text += f" Against the next, {order[1]}{after}, that is {_phrase(lead, means, level)}: {_verdict(lead, 'it')}."
+    harmful = [f"{m} ({_phrase(gains[m], means, level)})" for m in order if gains[m].high < 0]
     if harmful:
         text += f" Surely worse than training from scratch: {', '.join(harmful)}."
     return [text]
 
 
-def _phrase(found: Gain, means: Measured) -> str:
+def _phrase(found: Gain, means: Means, level: float) -> str:
     text = interval(found, means.metric)
-    ends = f" ({style.percent(means.level)} interval {text['low']} to {text['high']})"
+    ends = f" ({percent(level)} interval {text['low']} to {text['high']})"
     return text["estimate"] + ("" if found.low is None else ends)

@@ -12,6 +12,7 @@ from scipy.interpolate import PchipInterpolator
 
 from transferlaws.figures import style
 from transferlaws.figures.inputs import SCRATCH, Fit
+from transferlaws.format import count, percent
 
 LABELS = {
     "bleu": "BLEU",
@@ -60,7 +61,7 @@ class Key:
                 Line2D([], [], color=grey, marker="|", markersize=8, linestyle="", label="± 1 sd over resampled test sets")
             )
         if self.levels:
-            levels = " and ".join(map(style.percent, sorted(self.levels)))
+            levels = " and ".join(map(percent, sorted(self.levels)))
             entries.append(Patch(facecolor=grey, alpha=style.BAND_ALPHA + 0.1, label=f"{levels} interval of the law"))
         if self.extrapolated:
             entries.append(Line2D([], [], color=grey, linestyle="--", label="law beyond the fitted rungs"))
@@ -227,5 +228,5 @@ def note_lines(notes: dict[str, list[str]], mixtures_drawn: int) -> list[str]:
 
 def panel_title(keys: dict, models: int) -> str:
     """Task and D_f of a panel, with the model where there are several."""
-    parts = [style.name(keys["task"]), f"{style.grouped(keys['finetuning_size'])} {style.name(keys['finetuning_unit'])}"]
+    parts = [style.name(keys["task"]), f"{count(keys['finetuning_size'])} {style.name(keys['finetuning_unit'])}"]
     return ", ".join([style.name(keys["model"])] * (models > 1) + parts)

@@ -19,8 +19,9 @@ from transferlaws.figures.curves import (
     note_lines,
     panel_title,
 )
-from transferlaws.figures.inputs import SCRATCH, Fit, find, panels, require, usable
+from transferlaws.figures.inputs import SCRATCH, Fit, find, panels, require, valued
 from transferlaws.figures.settings import FigureSettings
+from transferlaws.measurements.table import usable
 
 LAWS = {"bleu": "score-log", "chrf": "score-log", "cross_entropy": "cross-entropy-power"}
 
@@ -32,11 +33,11 @@ def downstream(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -
     metric has a value, or where no row was pretrained.
     """
     require(table, (settings.score, "cross_entropy"))
-    shown = table[table["status"] != "diverged"] if "status" in table else table
+    shown = usable(table)
     blocks = [(keys, rows) for keys, rows in panels(shown) if (rows["pretraining_tokens"] > 0).any()]
     metrics = [m for m in (settings.score, "cross_entropy") if any(rows[m].notna().any() for _, rows in blocks)]
     if not metrics:
-        usable(table[table["pretraining_tokens"] > 0], settings.score, "cross_entropy")
+        valued(table[table["pretraining_tokens"] > 0], settings.score, "cross_entropy")
         raise UserError(f"{table.attrs.get('path')}: no pretrained row has a value in {settings.score} or cross_entropy.")
     figure, places = _places(settings, len(blocks), len(metrics))
     series, key = mixtures(table), Key()

@@ -13,6 +13,7 @@ from transferlaws.figures import style
 from transferlaws.figures.curves import LABELS, NOTES
 from transferlaws.figures.inputs import Fit, require
 from transferlaws.figures.settings import FigureSettings
+from transferlaws.format import short_number
 from transferlaws.laws.effective_data import fraction
 
 LAW = "effective-data"
@@ -52,7 +53,7 @@ def effective_data(table: pd.DataFrame, fits: list[Fit], settings: FigureSetting
         draw_losses(loss_axes, points, scratch, unit)
         draw_shares(share_axes, points, fit, unit)
         draw_ratios(ratio_axes, points, scratch, fit, unit)
-        notes = [f"after {style.short_number(fit.group['pretraining_tokens'])} pretraining tokens"]
+        notes = [f"after {short_number(fit.group['pretraining_tokens'])} pretraining tokens"]
         notes += [NOTES.get(fit.state, fit.state)] if fit.state != "holds" else []
         style.heading(
             loss_axes, f"{style.name(fit.group['task'])}, {style.name(fit.group['mixture'])}", notes, settings.width * 0.26
@@ -79,7 +80,7 @@ def colours_of(levels: np.ndarray) -> dict[float, tuple]:
 
 def side_legend(axes: Axes, colours: dict[float, tuple], title: str) -> None:
     """Levels of one panel, under it."""
-    handles = [Line2D([], [], color=colour, label=style.short_number(level)) for level, colour in colours.items()]
+    handles = [Line2D([], [], color=colour, label=short_number(level)) for level, colour in colours.items()]
     axes.legend(
         handles=handles, title=title, title_fontsize=style.NOTE_SIZE, fontsize=style.NOTE_SIZE, ncols=4, loc="upper center",
         bbox_to_anchor=(0.5, -0.24), columnspacing=0.8, handlelength=1, handletextpad=0.4,

@@ -9,11 +9,12 @@ import pandas as pd
 
 from transferlaws.errors import UserError
 from transferlaws.files import read_json, sha256
-from transferlaws.laws.table import read_measurements
+from transferlaws.laws import verdict
+from transferlaws.measurements.table import read_measurements, usable
 
 PANEL = ["model", "task", "finetuning_size", "finetuning_unit"]
 SCRATCH = "scratch"
-WITHOUT_CURVE = ("rejected", "not-converged", "bound-hit", "too-few-points")
+LEVEL = 0.9  # of intervals of measured means and their differences
 
 
 @dataclass(frozen=True)
@@ -33,19 +34,13 @@ class Fit:
 
     @property
     def state(self) -> str:
-        """How far a figure may trust the curve: 'holds', 'untested', 'not identified', or one of the states without a curve."""
-        if self.status in WITHOUT_CURVE:
-            return self.status.replace("-", " ")
-        if self.verdict.get("law_holds") is False or self.verdict.get("monotone") is False:
-            return "rejected"
-        if self.status != "converged" or not self.verdict.get("identified"):
-            return "not identified"
-        return "untested" if self.verdict.get("law_holds") is None else "holds"
+        """How far a figure may trust the curve, in words."""
+        return verdict.state(self.status, self.verdict)
 
     @property
     def has_curve(self) -> bool:
         """Whether the fit may be drawn as a curve at all."""
-        return self.state in ("holds", "untested", "not identified")
+        return verdict.may_draw(self.status, self.verdict)
 
     @property
     def fitted_to(self) -> float:
@@ -76,12 +71,10 @@ def require(table: pd.DataFrame, columns: Iterable[str], path: str | Path | None
         )
 
 
-def usable(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """Rows with a finite value in each of `columns`, diverged runs left out; `UserError` where none remain."""
+def valued(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The usable rows with a finite value in each of `columns`; `UserError` where none remain."""
     require(table, columns)
-    rows = table.dropna(subset=list(columns))
-    if "status" in rows:
-        rows = rows[rows["status"] != "diverged"]
+    rows = usable(table.dropna(subset=list(columns)))
     if rows.empty:
         path = table.attrs.get("path", "measurement table")
         raise UserError(f"{path}: no row of what is drawn has a value in {' and '.join(columns)}.")

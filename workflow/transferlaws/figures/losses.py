@@ -7,8 +7,9 @@ from matplotlib.lines import Line2D
 from transferlaws.errors import UserError
 from transferlaws.figures import style
 from transferlaws.figures.curves import LABELS, NOTES, curve, draw_band, limits, mixture_handles, mixtures, panel_title
-from transferlaws.figures.inputs import SCRATCH, Fit, find, panels, usable
+from transferlaws.figures.inputs import SCRATCH, Fit, find, panels, valued
 from transferlaws.figures.settings import FigureSettings
+from transferlaws.format import percent
 
 GORDON = "score-from-loss"
 
@@ -19,8 +20,8 @@ def score_vs_loss(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings
     Points of one mixture and seed are joined in the order of pretraining tokens. Where Gordon's `C exp(-k L)` was fitted and
     holds it is drawn with its band.
     """
-    rows = usable(table, settings.score, "cross_entropy")
-    usable(rows[rows["pretraining_tokens"] > 0], settings.score)
+    rows = valued(table, settings.score, "cross_entropy")
+    valued(rows[rows["pretraining_tokens"] > 0], settings.score)
     blocks = panels(rows)
     figure, axes_of = _grid(settings, len(blocks))
     series, models = mixtures(table), table["model"].nunique()
@@ -58,7 +59,7 @@ def score_vs_loss(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings
     scratch_key = Line2D([], [], linestyle="", marker="*", markersize=7, color=style.BASELINE, label="from scratch")
     key = [Line2D([], [], color=style.BASELINE, linewidth=0.6, label="one seed, in the order of pretraining tokens")]
     if levels:
-        interval = " and ".join(map(style.percent, sorted(levels)))
+        interval = " and ".join(map(percent, sorted(levels)))
         label = f"C·exp(−kL) fitted to all points of the task, with {interval} interval"
         key.append(Line2D([], [], linestyle="--", color=style.BASELINE, label=label))
     style.legends(figure, [*mixture_handles(series), scratch_key], key)
@@ -70,7 +71,7 @@ def upstream(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> 
 
     Raises `UserError` where one checkpoint appears with two different losses.
     """
-    rows = usable(table, "upstream_cross_entropy")
+    rows = valued(table, "upstream_cross_entropy")
     keys = ["model", "mixture", "seed", "pretraining_tokens"]
     rows = rows[(rows["pretraining_tokens"] > 0) & (rows["mixture"] != SCRATCH)].drop_duplicates([*keys, "upstream_cross_entropy"])
     if rows.empty:

@@ -8,9 +8,12 @@ from transferlaws.errors import UserError
 from transferlaws.figures import style
 from transferlaws.figures.curves import LABELS, Key, mixture_handles, mixtures, panel_title
 from transferlaws.figures.downstream import draw_panel
-from transferlaws.figures.gains import LEVEL, Gain, Means
-from transferlaws.figures.inputs import SCRATCH, Fit, panels, require
+from transferlaws.figures.inputs import LEVEL, SCRATCH, Fit, panels, require
 from transferlaws.figures.settings import FigureSettings
+from transferlaws.format import percent
+from transferlaws.measurements.means import TableMeans
+from transferlaws.measurements.significance import Gain, gain_of
+from transferlaws.measurements.table import usable
 
 ROW = 0.2  # inches of one line of the gains
 
@@ -21,19 +24,19 @@ def summary(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> F
     Raises `UserError` where the table has no pretrained row, or none from scratch to compare it with.
     """
     require(table, ("cross_entropy",))
-    shown = table[table["status"] != "diverged"] if "status" in table else table
+    shown = usable(table)
     blocks = []
     for keys, rows in panels(shown):
         metric = settings.score if settings.score in rows and rows[settings.score].notna().any() else "cross_entropy"
         rows = rows.dropna(subset=[metric])
         if (rows["pretraining_tokens"] > 0).any():
             blocks.append((keys, rows, metric))
-    series, models, table_means = mixtures(table), table["model"].nunique(), Means(table)
+    series, models, table_means = mixtures(table), table["model"].nunique(), TableMeans(table)
     lines: dict[str, list[tuple[str, str, Gain]]] = {}
     for keys, _, metric in blocks:
-        means, size = table_means.of(keys, metric), float(keys["finetuning_size"])
+        means, size = table_means.of(task=keys["task"], model=keys["model"], metric=metric), float(keys["finetuning_size"])
         for mixture in series:
-            found = means.gain(means.last(mixture, size), means.scratch(size))
+            found = gain_of(means.gain(means.last(mixture, size), means.scratch(size)), LEVEL)
             if found:
                 lines.setdefault(metric, []).append((panel_title(keys, models), mixture, found))
     if not lines:
@@ -117,4 +120,4 @@ def draw_gains(
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel({"cross_entropy": "reduction of cross-entropy (nats/token)"}.get(metric, f"gain in {LABELS[metric]}"))
-    style.heading(axes, "gain over scratch at the last rung", [f"with {style.percent(LEVEL)} intervals"])
+    style.heading(axes, "gain over scratch at the last rung", [f"with {percent(LEVEL)} intervals"])

@@ -17,6 +17,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import ScaledTranslation, Transform
 
 from transferlaws.files import atomic
+from transferlaws.format import short_number
 
 # Okabe and Ito's palette without yellow, which is too light on white, and without black, which is the from-scratch baseline.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -88,24 +89,6 @@ def name(text: object) -> str:
     """A name from a table as it may stand in a figure: printable, on one line, of bounded length."""
     clean = " ".join(printable(str(text)).split())
     return clean if len(clean) <= NAME_LENGTH else clean[: NAME_LENGTH - 1] + "…"
-
-
-def percent(share: float) -> str:
-    """A share as in '90 %'."""
-    return f"{100 * share:.3g} %"
-
-
-def short_number(value: float) -> str:
-    """A number as in '64k', '1.5M', '0.02': at most three digits."""
-    for limit, suffix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= limit * 0.9995:
-            return f"{value / limit:.3g}{suffix}"
-    return f"{value:.3g}"
-
-
-def grouped(value: float) -> str:
-    """A count with thin spaces between thousands: '12 000'."""
-    return f"{value:,.0f}".replace(",", "\u202f") if math.isclose(value, round(value)) else f"{value:g}"
 
 
 def asides(count: int, step: float = 2.4, widest: float = 8.0) -> list[float]:

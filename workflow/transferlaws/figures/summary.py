@@ -12,13 +12,14 @@ import pandas as pd
 from transferlaws import __version__
 from transferlaws.errors import UserError
 from transferlaws.figures import answers, overview, style
-from transferlaws.figures.gains import LEVEL
-from transferlaws.figures.inputs import PANEL, Fit, read_fits, read_table
+from transferlaws.figures.inputs import LEVEL, PANEL, Fit, read_fits, read_table
 from transferlaws.figures.page import render
 from transferlaws.figures.settings import FigureSettings
 from transferlaws.files import atomic, read_json, sha256
-from transferlaws.laws.shared_noise import with_sentences
-from transferlaws.laws.sureness import definitions
+from transferlaws.format import count, percent, short_number
+from transferlaws.measurements.significance import definitions
+from transferlaws.measurements.table import diverged
+from transferlaws.measurements.test_noise import with_sentences
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,22 +89,22 @@ def remarks(table: pd.DataFrame, level: float) -> list[str]:
     """How the intervals are made, what the words mean that follow from them, and what they leave out."""
     texts = [
         "Improvements are at each mixture's largest number of pretraining tokens: score up, cross-entropy down; means over seeds. "
-        f"Their {style.percent(level)} intervals hold the noise between seeds, pooled over all mixtures, rungs and D_f of a task; "
+        f"Their {percent(level)} intervals hold the noise between seeds, pooled over all mixtures, rungs and D_f of a task; "
         "noise of the test set that all share cancels.",
         definitions(level),
         "A law that is rejected, or could not be fitted, predicts nothing. Where parameters are not identified the points do not "
         "fix them, though predictions near the points may still be good.",
     ]
     ends = table[table["pretraining_tokens"] > 0].groupby("mixture")["pretraining_tokens"].max()
-    shorter = [f"{mixture} at {style.short_number(end)}" for mixture, end in ends.items() if end < ends.max()]
+    shorter = [f"{mixture} at {short_number(end)}" for mixture, end in ends.items() if end < ends.max()]
     if shorter:
         texts.append(
-            f"Not every mixture goes as far as {style.short_number(ends.max())} pretraining tokens; these end earlier: "
+            f"Not every mixture goes as far as {short_number(ends.max())} pretraining tokens; these end earlier: "
             f"{', '.join(shorter)}. Their last rungs are compared with more pretraining than they had."
         )
-    diverged = int((table["status"] == "diverged").sum()) if "status" in table else 0
-    if diverged:
-        texts.append(f"{diverged} of {len(table)} runs diverged at every learning rate; they are left out of means and figures.")
+    lost = int(diverged(table).sum())
+    if lost:
+        texts.append(f"{lost} of {len(table)} runs diverged at every learning rate; they are left out of means and figures.")
     return texts
 
 
@@ -120,12 +121,12 @@ def measured(table: pd.DataFrame) -> dict:
                 f"{task['task']}" + (f" ({kind})" if (kind := _only(part, "kind")) else ""),
                 task["model"],
                 _numbers(part, "parameters_non_embedding"),
-                f"{style.grouped(task['finetuning_size'])} {task['finetuning_unit']}",
-                ", ".join(map(style.short_number, rungs)),
+                f"{count(task['finetuning_size'])} {task['finetuning_unit']}",
+                ", ".join(map(short_number, rungs)),
                 ", ".join(f"{seed:g}" for seed in sorted(part["seed"].unique())),
                 str(len(part)),
                 _numbers(part, "learning_rate"),
-                _numbers(part, "test_items", style.grouped),
+                _numbers(part, "test_items", count),
                 "; ".join(filter(None, (_only(part, f"{metric}_signature") for metric in ("bleu", "chrf")))) or "not recorded",
                 _only(part, "test_sha256") or "not recorded",
             ]
@@ -139,7 +140,7 @@ def measured(table: pd.DataFrame) -> dict:
         counts = table.groupby("task")["contamination_removed"].max()
         notes.append(
             "Training and pretraining items removed for overlap with dev or test: "
-            + ", ".join(f"{task} {style.grouped(count)}" for task, count in counts.dropna().items())
+            + ", ".join(f"{task} {count(removed)}" for task, removed in counts.dropna().items())
             + "."
         )
     return {"head": head, "rows": rows, "notes": notes}
@@ -155,9 +156,9 @@ def data(report: dict, path: str) -> dict:
             "source": report["source"],
             "version": report["version"],
             "licence": report["licence"] or "not stated",
-            "read": style.grouped(report["read"]),
-            "kept": style.grouped(report["kept"]) + (" pairs" if report["kind"] == "bitext" else " documents"),
-            "characters": style.grouped(report["characters"]),
+            "read": count(report["read"]),
+            "kept": count(report["kept"]) + (" pairs" if report["kind"] == "bitext" else " documents"),
+            "characters": count(report["characters"]),
             "removed": _counts(report["removed"]) or "nothing",
             "contamination": _counts({where: counts["documents"] for where, counts in report["contamination"].items()}) or "none",
             "files": sorted(report["files"].items()),
@@ -191,9 +192,7 @@ def _fit(fit: Fit) -> dict:
     roles = [point["role"] for point in fit.points]
     error = (fit.document.get("held_out") or {}).get("are")
     return {
-        "group": ", ".join(
-            f"{key.replace('_', ' ')} {style.grouped(v) if isinstance(v, float) else v}" for key, v in fit.group.items()
-        ),
+        "group": ", ".join(f"{key.replace('_', ' ')} {count(v) if isinstance(v, float) else v}" for key, v in fit.group.items()),
         "metric": fit.metric,
         "parameters": [
             {"name": name, "identified": p["identified"]}
@@ -201,7 +200,7 @@ def _fit(fit: Fit) -> dict:
             for name, p in fit.parameters.items()
         ],
         "points": f"{roles.count('fit')}, {roles.count('held-out')}",
-        "held_out": style.percent(error) if error is not None else "",
+        "held_out": percent(error) if error is not None else "",
         "verdict": fit.verdict.get("text") or fit.status,
     }
 
@@ -217,7 +216,7 @@ def _only(table: pd.DataFrame, column: str) -> str | None:
     return ", ".join(dict.fromkeys(str(value) for value in table[column].dropna() if value != "")) or None
 
 
-def _numbers(table: pd.DataFrame, column: str, written: Callable[[float], str] = style.short_number) -> str:
+def _numbers(table: pd.DataFrame, column: str, written: Callable[[float], str] = short_number) -> str:
     if column not in table or table[column].isna().all():
         return "not recorded"
     return ", ".join(written(value) for value in sorted(table[column].dropna().unique()))
@@ -225,4 +224,4 @@ def _numbers(table: pd.DataFrame, column: str, written: Callable[[float], str] =
 
 def _counts(counts: dict) -> str:
     """`{name: number}` as text, zeros left out."""
-    return ", ".join(f"{name} {style.grouped(count)}" for name, count in counts.items() if count)
+    return ", ".join(f"{name} {count(number)}" for name, number in counts.items() if number)

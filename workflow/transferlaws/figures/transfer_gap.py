@@ -10,8 +10,9 @@ from matplotlib.lines import Line2D
 from transferlaws.errors import UserError
 from transferlaws.figures import style
 from transferlaws.figures.curves import LABELS, NOTES, mixtures
-from transferlaws.figures.inputs import Fit, find, usable
+from transferlaws.figures.inputs import Fit, find, valued
 from transferlaws.figures.settings import FigureSettings
+from transferlaws.format import percent, short_number
 
 LAW = "transfer-gap"
 SURFACE = ["model", "task", "mixture", "finetuning_unit"]
@@ -29,7 +30,7 @@ def transfer_gap(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings)
         raise UserError(
             f"{path}: figure transfer-gap draws the law {LAW}, which was not fitted. Add `{LAW}: {{}}` to the study's laws."
         )
-    rows = usable(table[table["pretraining_tokens"] > 0], "cross_entropy")
+    rows = valued(table[table["pretraining_tokens"] > 0], "cross_entropy")
     surfaces = []
     for keys, part in rows.groupby(SURFACE, sort=False):
         if part["finetuning_size"].nunique() > 1 and part["pretraining_tokens"].nunique() > 1:
@@ -83,7 +84,7 @@ def draw_surface(axes: Axes, rows: pd.DataFrame, fit: Fit | None, *, x: str, ser
     style.log_axis(axes, rows[x])
     axes.set_ylabel(LABELS["cross_entropy"])
     handles = [
-        Line2D([], [], color=colour, marker=marker, label=style.short_number(level))
+        Line2D([], [], color=colour, marker=marker, label=short_number(level))
         for level, colour, marker in zip(levels, colours, style.MARKERS * 2, strict=False)
     ]
     names = {
@@ -117,12 +118,12 @@ def draw_gaps(axes: Axes, gaps: list[tuple[dict, Fit]], series: dict[str, style.
         axes.plot(gap["estimate"], y, mark.marker, color=mark.colour, markerfacecolor=mark.colour if gap["identified"] else "white")
         reference = fit.document["reference"]["finetuning_size"]
         axes.annotate(
-            f"at {style.short_number(reference)} {style.name(keys['finetuning_unit'])}", (1, y), (3, 0), ("axes fraction", "data"),
+            f"at {short_number(reference)} {style.name(keys['finetuning_unit'])}", (1, y), (3, 0), ("axes fraction", "data"),
             "offset points", va="center", fontsize=style.NOTE_SIZE,
         )  # fmt: skip
     axes.axvline(0, color=style.BASELINE, linewidth=1)
     axes.set_yticks(range(len(gaps)), [", ".join(style.name(keys[n]) for n in ("task", "mixture")) for keys, _ in reversed(gaps)])
     axes.set_ylim(-0.6, len(gaps) - 0.4)
     axes.set_xlabel(r"transfer gap $G\,D_f^{-\beta}$ (nats/token)").set_parse_math(True)
-    level = style.percent(gaps[0][1].level)
+    level = percent(gaps[0][1].level)
     style.heading(axes, "transfer gap", [f"with {level} intervals; hollow: not identified"], 6)

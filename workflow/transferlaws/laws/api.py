@@ -7,15 +7,15 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from transferlaws.errors import UserError
+from transferlaws.laws.document import report
 from transferlaws.laws.estimate import Fitted, fit_groups
-from transferlaws.laws.form import Array
+from transferlaws.laws.groups import Group, mark_held_out
 from transferlaws.laws.protocols import resolve
 from transferlaws.laws.registry import LAWS
-from transferlaws.laws.report import report
 from transferlaws.laws.settings import FitSettings
-from transferlaws.laws.table import Group, mark_held_out
-from transferlaws.laws.uncertainty import interval
 from transferlaws.laws.verdict import Status
+from transferlaws.statistics.arrays import Array
+from transferlaws.statistics.intervals import interval
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,16 @@ import pandas as pd
 from transferlaws.files import atomic
 from transferlaws.laws.effective_data import fit_effective_data
 from transferlaws.laws.estimate import Fitted, PointCurve, fit_curve, with_intervals
-from transferlaws.laws.form import Array
+from transferlaws.laws.groups import Group, groups_of
 from transferlaws.laws.protocols import resolve
 from transferlaws.laws.registry import LAWS
 from transferlaws.laws.settings import FitSettings
 from transferlaws.laws.simulate import Noise, draw, evaluate, transfer_measurements
-from transferlaws.laws.table import Group, groups_of
-from transferlaws.laws.uncertainty import interval
 from transferlaws.laws.verdict import identified
 from transferlaws.progress import Progress
 from transferlaws.seeding import generator
+from transferlaws.statistics.arrays import Array
+from transferlaws.statistics.intervals import interval
 
 KAPLAN = (1e12, 1e13, 0.08, 0.1)
 

@@ -11,18 +11,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from transferlaws.laws.bootstrap import Bootstrap
 from transferlaws.laws.estimate import Fitted, PointCurve, Unfitted, fit_curve
-from transferlaws.laws.fit import PointFit, fit_point, huber, minimise_from_least_squares
-from transferlaws.laws.form import Array, Design
-from transferlaws.laws.noise import NoiseEvidence, gather, indicators_of
-from transferlaws.laws.posynomial import CROSS_ENTROPY_POWER
-from transferlaws.laws.registry import Law
+from transferlaws.laws.forms.form import Design
+from transferlaws.laws.forms.posynomial import CROSS_ENTROPY_POWER
+from transferlaws.laws.groups import Group
+from transferlaws.laws.law import Law
 from transferlaws.laws.settings import FitSettings
-from transferlaws.laws.table import Group
-from transferlaws.laws.uncertainty import Bootstrap, draw_noise
-from transferlaws.laws.verdict import isotonic, pure_error
+from transferlaws.laws.solver import PointFit, fit_point, huber, minimise_from_least_squares
 from transferlaws.progress import Progress
 from transferlaws.seeding import generator
+from transferlaws.statistics.arrays import Array, indicators_of
+from transferlaws.statistics.noise import NoiseEvidence, draw_noise, gather
+from transferlaws.statistics.tests import isotonic, pure_error
 
 SATURATION = 0.99  # D(N) reaches 99 % of infinite-data performance: L(inf) = 0.99 L(D(N)), footnote 7
 

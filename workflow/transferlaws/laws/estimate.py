@@ -4,17 +4,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from transferlaws.laws.fit import PointFit, Solution, fit_point, minimise
-from transferlaws.laws.form import Array, Design, Form
-from transferlaws.laws.noise import NoiseEvidence, basis_of
+from transferlaws.laws.bootstrap import Bootstrap, Sample, bootstrap, evidence_of
+from transferlaws.laws.forms.form import Design, Form
+from transferlaws.laws.groups import Group
+from transferlaws.laws.law import Law
 from transferlaws.laws.protocols import chinchilla_starts
-from transferlaws.laws.registry import Law
 from transferlaws.laws.settings import FitSettings
-from transferlaws.laws.table import Group
-from transferlaws.laws.uncertainty import Bootstrap, Sample, bootstrap, evidence_of
-from transferlaws.laws.verdict import PureError, cells_of, pure_error
+from transferlaws.laws.solver import PointFit, Solution, fit_point, minimise
 from transferlaws.progress import Progress
 from transferlaws.seeding import generator
+from transferlaws.statistics.arrays import Array, basis_of, cells_of
+from transferlaws.statistics.noise import NoiseEvidence
+from transferlaws.statistics.tests import PureError, pure_error
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from itertools import product
 import numpy as np
 
 from transferlaws.errors import UserError
-from transferlaws.laws.form import Array, Design
-from transferlaws.laws.registry import Law
+from transferlaws.laws.forms.form import Design
+from transferlaws.laws.law import Law
 from transferlaws.laws.settings import FitSettings
+from transferlaws.statistics.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from transferlaws.laws.form import Array, Form
+from transferlaws.laws.forms.form import Form
+from transferlaws.statistics.arrays import Array
 
 
 @dataclass(frozen=True)

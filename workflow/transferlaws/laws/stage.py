@@ -1,0 +1,57 @@
+"""Stage `fit`: a measurement table -> one law fitted to each of its curves."""
+
+import argparse
+
+import transferlaws
+from transferlaws.files import sha256, write_json
+from transferlaws.laws.document import report
+from transferlaws.laws.protocols import resolve
+from transferlaws.laws.registry import LAWS, fit_table
+from transferlaws.laws.settings import FitSettings
+from transferlaws.measurements.table import read_measurements
+from transferlaws.measurements.test_noise import with_sentences
+from transferlaws.options import add_json
+from transferlaws.progress import Progress
+
+SCHEMA = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `transferlaws fit`."""
+    parser.add_argument("--measurements", required=True, help="measurements.csv, or any CSV with its documented columns")
+    parser.add_argument("--law", required=True, choices=sorted(LAWS), help="the law to fit")
+    add_json(parser, "--settings", FitSettings, default="{}", help="fit settings; see docs/laws.md")
+    parser.add_argument("--sentences", help="sentences.parquet, for the test-set noise shared between points")
+    parser.add_argument("--output", required=True, help="laws/<law>.json")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Fit the law and write its JSON."""
+    law = LAWS[arguments.law]
+    settings = resolve(law, arguments.settings)
+    table = read_measurements(arguments.measurements)
+    if arguments.sentences:
+        table = with_sentences(table, arguments.sentences)
+    fitted = fit_table(table, law=law, settings=settings)
+    fits = []
+    with Progress(f"{law.form.name}: profiles and bands", len(fitted), unit="curve") as progress:
+        for result in fitted:
+            fits.append(report(result, law=law, settings=settings))
+            progress.update(1)
+    write_json(
+        arguments.output,
+        {
+            "schema": SCHEMA,
+            "law": law.form.name,
+            "equation": law.form.equation,
+            "source": law.form.source,
+            "protocol": settings.model_dump(),
+            "provenance": {
+                "version": transferlaws.__version__,
+                "measurements": str(arguments.measurements),
+                "measurements_sha256": sha256(arguments.measurements),
+                "seed": settings.seed,
+            },
+            "fits": fits,
+        },
+    )
