@@ -3,10 +3,9 @@ from os.path import splitext
 import yaml
 
 from transferlaws import records
-from transferlaws.cli import STAGES
+from transferlaws.cli import code
 from transferlaws.config import overlay
 from transferlaws.errors import UserError
-from transferlaws.fingerprint import fingerprint
 from transferlaws.costs.estimate import Costs
 from transferlaws.layout import Layout, folders, names_pattern
 
@@ -21,12 +20,6 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 environment.hand_over(layout.resolved(), layout.study.store)
-
-
-def code(stage):
-    """The identity of a stage's code, its module as the command line names it."""
-    return fingerprint(STAGES[stage][0])
-
 
 if workflow.is_main_process:
     records.restore(layout.root)

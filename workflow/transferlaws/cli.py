@@ -9,6 +9,7 @@ from pathlib import Path
 from transferlaws import store
 from transferlaws.errors import UserError
 from transferlaws.files import remedy
+from transferlaws.fingerprint import fingerprint
 from transferlaws.progress import configure_log
 
 # stage -> (module with add_arguments and run, one line of help); imported only when asked for
@@ -29,6 +30,11 @@ STAGES = {
     "figure": ("transferlaws.figures.stage", "measurements and fits -> a figure"),
     "summary": ("transferlaws.figures.summary", "measurements, fits, advice and data reports -> one page with the answer"),
 }
+
+
+def code(stage: str) -> str:
+    """The identity of a stage's code."""
+    return fingerprint(STAGES[stage][0])
 
 
 def _log(argv: list[str]) -> Path | None:
