@@ -10,7 +10,7 @@ from transferlaws import store
 from transferlaws.cli import STAGES, main
 from transferlaws.corpora.settings import BitextSettings, CodeCorpus, CorpusSettings, FilesBitext, HubCorpus
 from transferlaws.errors import UserError
-from transferlaws.options import OwnFiles, folder_of, own_files, parse
+from transferlaws.options import OwnFiles, files_by_key, folder_of, own_files, parse
 from transferlaws.tokens.settings import VocabularySettings
 from transferlaws.training.settings import FinetuningSettings
 
@@ -71,7 +71,8 @@ def test_files_are_found_in_marked_settings_alone():
     assert list(own_files(bitext)) == ["a/*.tsv", "b.tsv"]
     hub = HubCorpus(source="hub", language="en", dataset="./local", licence="ours")
     assert list(own_files(hub)) == ["./local"]
-    assert not list(own_files(hub, elsewhere=False))
+    assert not files_by_key(hub, elsewhere=False)
+    assert files_by_key(bitext)["test_paths"] == ["b.tsv"]
 
 
 def test_an_entry_of_the_store_depends_on_the_content_of_files(tmp_path):

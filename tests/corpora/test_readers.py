@@ -140,8 +140,8 @@ def test_any_bytes_give_lines_counted_drops_or_a_clear_error(tmp_path: Path, con
     removed: Counter[str] = Counter()
     try:
         found = list(opening.lines(tmp_path / "x.txt", removed))
-    except UserError:
-        assert not content
+    except UserError as error:
+        assert not content or "UTF-16" in str(error) or "are not UTF-8" in str(error) or "first bytes" in str(error)
     else:
         assert len(found) + removed["invalid_utf8"] == content.count(b"\n") + (not content.endswith(b"\n"))
 
@@ -166,7 +166,7 @@ TMX = """<?xml version="1.0"?><tmx version="1.4"><header/><body>
 def test_tmx(tmp_path: Path) -> None:
     path = tmp_path / "x.tmx"
     path.write_text(TMX)
-    assert list(tmx.units(path, ("en", "de"))) == [(1, ["Press bOK", "OK drücken"])]
+    assert list(tmx.units(path, ("en", "de"))) == [(1, ["Press OK", "OK drücken"])]
     path.write_text(TMX[:-30])
     with pytest.raises(UserError, match="after unit 1: not valid XML"):
         list(tmx.units(path, ("en", "de")))

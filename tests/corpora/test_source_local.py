@@ -37,7 +37,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"x\.docx: unknown suffix; known are \.txt"):
         read_corpus(tmp_path, source="files", language="en", paths=[str(tmp_path / "x.docx")])
     (tmp_path / "x.en").write_text("x")
-    with pytest.raises(UserError, match="paths match 1 files, target paths 2"):
+    with pytest.raises(UserError, match="paths match 1 files, target_paths 2"):
         given = {"paths": [str(tmp_path / "x.en")], "target_paths": [str(tmp_path / "x.*")]}
         read_bitext(tmp_path, source="files", languages=["en", "de"], **given)
 

@@ -167,7 +167,7 @@ def test_a_line_of_a_document_counts_as_an_item(tmp_path: Path) -> None:
 
 def test_monolingual_side_is_a_corpus_that_shares_nothing_with_training(tmp_path: Path) -> None:
     build_bitext(tmp_path, numbered(400))
-    built = TypeAdapter(CorpusSettings).validate_python({"source": "bitext", "bitext": "b", "language": "de"})
+    built = TypeAdapter(CorpusSettings).validate_python({"source": "bitext", "bitext": "b", "language": "de", "valid": 0})
     report = corpus.build("de", built, [tmp_path / "b"], tmp_path, tmp_path / "de", tmp_path / "b")
     texts = {d.text for d in read_items(tmp_path / "de" / "documents.jsonl.zst", Document)}
     splits = read_splits(tmp_path / "b")

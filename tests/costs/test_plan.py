@@ -12,6 +12,7 @@ import tokenizers
 from support.tiny import REPOSITORY, config
 from transferlaws.cli import main
 from transferlaws.costs.estimate import Costs
+from transferlaws.costs.jobs import Jobs
 from transferlaws.costs.stage import read
 from transferlaws.errors import UserError
 from transferlaws.layout import Curve, Layout
@@ -87,9 +88,9 @@ def test_a_tokenizer_taken_over_counts_with_its_own_size(tmp_path):
 
 
 def test_memory_and_time_grow_with_every_attempt(tmp_path):
-    costs = tiny(tmp_path)
-    job = SimpleNamespace(model="nano", mixture="fr", task="en-de", finetuning_size="100", seed="1")
-    for rule in ("pretrain", "finetune", "evaluate"):
+    costs = Jobs(tiny(tmp_path))
+    job = SimpleNamespace(model="nano", mixture="fr", task="en-de", finetuning_size="100", seed="1", law="score-log")
+    for rule in ("pretrain", "finetune", "evaluate", "vocabulary", "score", "fit", "advise", "figure", "summary"):
         for ask in (costs.mem_mb(rule), costs.runtime(rule)):
             assert ask(job, threads=1, attempt=2) == 2 * ask(job, threads=1, attempt=1) > 0
     data = SimpleNamespace(corpus="en", bitext="pairs")
@@ -102,21 +103,23 @@ def test_a_curve_on_a_cpu_asks_for_a_core_a_group_and_says_what_it_costs(tmp_pat
     costs = tiny(tmp_path, **changes)
     curve = Curve("nano", "fr", "en-de", 100)  # 2 seeds x 4 rungs, 4 starts x 3 rates at once
     job = SimpleNamespace(model="nano", mixture="fr", task="en-de", finetuning_size="100")
-    assert costs.threads("finetune")(job) == 2
+    jobs = Jobs(costs)
+    assert jobs.threads("finetune")(job) == 2
     one, two = costs.finetune(curve, 1), costs.finetune(curve)
     assert two.seconds == pytest.approx(one.seconds / 2)
     assert two.seconds * two.devices == pytest.approx(one.seconds * one.devices)
     assert two.device_bytes == 2 * one.device_bytes
     assert costs.finetune(curve, 8) == two
-    minutes, mem_mb = (ask("finetune") for ask in (costs.runtime, costs.mem_mb))
+    minutes, mem_mb = (ask("finetune") for ask in (jobs.runtime, jobs.mem_mb))
     assert minutes(job, threads=2, attempt=1) < minutes(job, threads=1, attempt=1)
     assert mem_mb(job, threads=2, attempt=1) == pytest.approx(2 * mem_mb(job, threads=1, attempt=1), abs=1)
-    assert tiny(tmp_path, **changes, compute={"device": "h100"}).threads("finetune")(job) == 1
+    assert Jobs(tiny(tmp_path, **changes, compute={"device": "h100"})).threads("finetune")(job) == 1
 
 
+@hypothesis.settings(deadline=None)
 @hypothesis.given(starts=st.integers(0, 200), rates=st.integers(1, 5), group=st.integers(0, 20), data=st.data())
 def test_groups_of_a_curve_are_alike_and_those_that_are_left_stay_as_they_are(starts, rates, group, data):
-    settings = FinetuningSettings(learning_rates=[0.1] * rates, group=group)
+    settings = FinetuningSettings(learning_rates=[0.1 * (rate + 1) for rate in range(rates)], group=group)
     groups = settings.groups(starts, on_cpu=True)
     assert sum(groups) == starts
     assert max(groups, default=0) - min(groups, default=0) <= 1

@@ -11,6 +11,7 @@ from transferlaws.errors import UserError
 from transferlaws.evaluation.comet import Comet
 from transferlaws.evaluation.metrics import Scorer
 from transferlaws.evaluation.settings import ScoreSettings
+from transferlaws.evaluation.tokenizers import problems, tokenizer_for
 
 WORDS = ["the", "a", "cat", "dog", "sat", "on", "mat", ",", "house", "is", "red", ".", "ein", "Hund"]
 
@@ -29,10 +30,10 @@ def corpus(seed, noise, count=120):
 def test_corpus_scores_equal_sacrebleu(noise, settings):
     references, hypotheses = corpus(1, noise)
     bleu, chrf = Scorer(references, settings).score(hypotheses)
-    theirs = BLEU(tokenize=settings.tokenize), CHRF(word_order=settings.chrf_word_order)
+    theirs = BLEU(tokenize=tokenizer_for(settings, "en")), CHRF(word_order=settings.chrf_word_order)
     assert bleu.value == pytest.approx(theirs[0].corpus_score(hypotheses, [references]).score, abs=1e-9)
     assert chrf.value == pytest.approx(theirs[1].corpus_score(hypotheses, [references]).score, abs=1e-9)
-    assert f"tok:{settings.tokenize}" in bleu.signature
+    assert f"tok:{tokenizer_for(settings, None)}" in bleu.signature
     assert "version:" in chrf.signature
 
 
@@ -71,3 +72,51 @@ def test_comet_scores_each_sentence(monkeypatch):
     comet = Comet("some/model")
     assert comet.score(["a", "b"], ["x", "y"], ["x", "z"]).tolist() == [1.0, 0.0]
     assert comet.signature == "model:some/model|version:2.2"
+
+
+JAPANESE = [
+    "今日は天気がいいので公園に行きます。",
+    "図書館で本を借りました。",
+    "彼は毎朝早く起きて走ります。",
+    "駅までどのくらいかかりますか。",
+]
+
+
+def test_japanese_is_scored_by_characters_and_says_so():
+    near = [line.replace("。", "").replace("本", "雑誌") for line in JAPANESE]
+    bleu, _ = Scorer(JAPANESE, ScoreSettings(bootstrap=20), "ja").score(near)
+    assert bleu.value > 50 and "tok:char" in bleu.signature
+    assert Scorer(JAPANESE, ScoreSettings(bootstrap=20, tokenize="13a"), "ja").score(near)[0].value < 5
+
+
+OWN = {"zh": "zh", "zh-Hant": "zh", "yue": "zh", "ja": "char", "ko": "char", "th": "char", "lo": "char", "km": "char", "my": "char"}
+OWN |= {"bo": "char", "de": "13a", "hi": "13a", "vi": "13a", "pt-BR": "13a", None: "13a"}
+
+
+@pytest.mark.parametrize(("language", "tokenizer"), OWN.items())
+def test_the_target_language_chooses_the_tokenizer(language, tokenizer):
+    assert tokenizer_for(ScoreSettings(), language) == tokenizer
+    assert tokenizer_for(ScoreSettings(tokenize="intl"), language) == "intl"
+
+
+def test_what_a_scorer_needs_is_looked_for_before_anything_runs(monkeypatch, tmp_path):
+    monkeypatch.setattr("transferlaws.evaluation.tokenizers.find_spec", lambda name: None)
+    monkeypatch.setenv("SACREBLEU", str(tmp_path))
+
+    def lines(target="ja", **raw):
+        return " ".join(problems(ScoreSettings(**raw), {"t": target}))
+
+    assert lines() == ""
+    assert "13a" in lines(tokenize="13a") and "`char` is taken" in lines(tokenize="13a") and not lines("de", tokenize="13a")
+    assert "transferlaws[ja]" in lines(tokenize="ja-mecab") and "transferlaws[ko]" in lines("ko", tokenize="ko-mecab")
+    assert str(tmp_path) in lines(tokenize="flores200")
+    assert "transferlaws[comet]" in lines(comet="Unbabel/wmt22-comet-da")
+    monkeypatch.undo()
+    assert "no such file" in lines(comet=str(tmp_path / "x.ckpt")) or "not installed" in lines(comet=str(tmp_path / "x.ckpt"))
+
+
+def test_a_tokenizer_that_is_not_installed_is_no_traceback(monkeypatch):
+    monkeypatch.setitem(sys.modules, "MeCab", None)
+    monkeypatch.delitem(sys.modules, "sacrebleu.tokenizers.tokenizer_ja_mecab", raising=False)
+    with pytest.raises(UserError, match=r"scoring\.tokenize: `ja-mecab` cannot be used here"):
+        Scorer(JAPANESE, ScoreSettings(tokenize="ja-mecab"), "ja")

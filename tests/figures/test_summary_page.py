@@ -4,11 +4,13 @@ import json
 import re
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 
 from support import simulated_study
 from transferlaws import __version__
 from transferlaws.cli import main
+from transferlaws.figures.summary import cut_off
 
 REPORT = {
     "name": "novels-en", "kind": "corpus", "languages": ["en"], "source": "packages", "version": "novels==1.2.3",
@@ -174,3 +176,19 @@ def test_the_page_and_the_advice_say_the_same_with_the_same_numbers(tmp_path, co
         assert f"Against the next, {other}, that is {by['estimate']} {interval}: {than}" in text
         words.add(pair["sureness"])
     assert words == {"surely", "probably", "not told apart"}
+
+
+def test_the_page_says_what_was_cut_off_where_it_is_more_than_a_hundredth():
+    table = pd.DataFrame(
+        {
+            "task": ["en-hi", "en-hi", "en-de"],
+            "test_items": [20, 20, 200],
+            "finetuning_pairs": [900, 900, 900],
+            "test_targets_cut": [20, 0, 2],
+            "test_hypotheses_cut": [3, 5, 2],
+            "finetuning_targets_cut": [9, 9, 9],
+        }
+    )
+    (said,) = cut_off(table)
+    assert said.startswith("en-hi: cut off by the limits of length, at most: 100 % of test targets, 25 % of hypotheses. ")
+    assert cut_off(table.drop(columns="test_items")) == []

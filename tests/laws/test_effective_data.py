@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from scipy.interpolate import PchipInterpolator
 
+from support.studies import Transfer, transfer
+from transferlaws.errors import UserError
 from transferlaws.laws.document import report
-from transferlaws.laws.effective_data import fit_effective_data, fraction, monotone_cubic, unified_loss
+from transferlaws.laws.effective_data import fit_effective_data, fraction, unified_loss
 from transferlaws.laws.groups import groups_of
+from transferlaws.laws.hernandez import monotone_cubic
 from transferlaws.laws.protocols import resolve
 from transferlaws.laws.registry import LAWS
 from transferlaws.laws.settings import FitSettings
@@ -20,7 +23,7 @@ NONE = Noise()
 
 
 def fit(table, **settings):
-    settings = resolve(LAW, FitSettings(bootstraps=400, **settings))
+    settings = resolve(LAW, FitSettings(**{"bootstraps": 400, **settings}))
     table = table.assign(row=np.arange(2, len(table) + 2))
     groups = groups_of(table, law=LAW, metric="cross_entropy", settings=settings)
     return [report(r, law=LAW, settings=settings) for r in fit_effective_data(groups, law=LAW, settings=settings)]
@@ -98,23 +101,89 @@ def test_ossified_and_censored_points_are_kept_and_say_why():
     table.loc[worse, "cross_entropy"] = scratch_there[scratch_there.finetuning_size < 9e6].cross_entropy.min()
     best = tuned & (table.parameters_non_embedding == 1e8) & (table.finetuning_size == 1e7)
     table.loc[best, "cross_entropy"] = 0.9 * table.cross_entropy.min()
-    (found,) = fit(table, low_data_share=1e9)
-    reasons = [p for p in found["points"] if p["role"] == "excluded"]
-    assert {p["reason"].split(":")[0] for p in reasons} == {"ossification", "censored"}
-    ossified = [p for p in reasons if p["reason"].startswith("ossification")]
-    assert len(ossified) == 3
-    assert all(p["value"] <= 0 for p in ossified)
-    assert len(found["points"]) == len(table)
+    for protocol, role in (("default", "fit"), ("hernandez", "excluded")):
+        (found,) = fit(table, protocol=protocol, low_data_share=1e9)
+        reasons = [p for p in found["points"] if p["role"] == role and p["reason"]]
+        assert {p["reason"].split(":")[0] for p in reasons} == {"ossification", "censored"}
+        ossified = [p for p in reasons if p["reason"].startswith("ossification")]
+        assert len(ossified) == 3
+        assert all(p["value"] <= 0 for p in ossified)
+        assert len(found["points"]) == len(table)
 
 
 def test_only_low_data_points_are_fitted():
-    (found,) = fit(simulated(TEXT, finetuning=(1e5, 1e6, 1e7, 1e8)))
+    (found,) = fit(transfer(Transfer(residual=1e-4), np.random.default_rng(0)))
     limits = {float(n): limit for n, limit in found["data_limits"].items()}
+    assert any(limits.values())
+    assert any(p["reason"].startswith("not low-data") for p in found["points"])
     for point in found["points"]:
+        limit = limits[point["parameters_non_embedding"]] or np.inf
         if point["reason"].startswith("not low-data"):
-            assert point["finetuning_size"] > 0.1 * limits[point["parameters_non_embedding"]]
+            assert point["finetuning_size"] > 0.1 * limit
         elif point["role"] == "fit":
-            assert point["finetuning_size"] <= 0.1 * limits[point["parameters_non_embedding"]]
+            assert point["finetuning_size"] <= 0.1 * limit
+
+
+# --- studies of another hand than the package's simulator ---
+
+
+def fit_another(study, seed=0, **settings):
+    return fit(transfer(study, np.random.default_rng(seed)), low_data_share=1e9, **{"bootstraps": 100, **settings})
+
+
+@pytest.mark.parametrize(
+    "study",
+    [
+        Transfer(k=30, scratch=tuple(np.geomspace(1e4, 1e9, 16))),  # D_T below D_F: many a D_T comes out below 0
+        Transfer(scratch=tuple(np.geomspace(1e4, 1e8, 13))),  # a fifth of the points censored
+        Transfer(k=1e3, scratch=tuple(np.geomspace(1e4, 1e7, 7)), finetuning=tuple(np.geomspace(1e4, 1e7, 7))),
+    ],
+)
+def test_nothing_is_biased_by_what_noise_hides(study):
+    found = [fit_another(study, seed)[0] for seed in range(9)]
+    for name, truth, deviation in (("alpha", 0.18, 0.013), ("beta", 0.38, 0.008)):
+        estimates = [f["parameters"][name]["estimate"] for f in found]
+        assert np.median(estimates) == pytest.approx(truth, abs=3 * 1.25 * deviation / np.sqrt(9))
+    assert sum(f["status"] == "rejected" for f in found) <= 3
+
+
+def test_d_of_n_is_read_off_the_measured_curve_or_is_beyond_it():
+    (found,) = fit_another(Transfer(residual=1e-5))
+    limits = found["data_limits"]
+    for size, right in (("30000", 2.3e7), ("300000", 1.3e8), ("3e+06", 6.5e8)):
+        assert limits[size] == pytest.approx(right, rel=0.05)
+    (short,) = fit_another(Transfer(residual=1e-5, scratch=tuple(np.geomspace(1e4, 5e7, 13))))
+    assert short["data_limits"]["3e+07"] is None
+    assert "beyond the largest from-scratch D for N = " in short["verdict"]["text"]
+
+
+def test_held_out_points_are_read_too():
+    (found,) = fit_another(Transfer(), held_out_rungs=1)
+    assert found["held_out"]["points"] == 12
+    assert found["held_out"]["inside"] >= 0.7
+    assert 0 < found["held_out"]["are"] < 2  # of D_T, read where the curve is flat
+
+
+def test_sizes_that_have_a_d_p_of_their_own_are_fitted_together_if_asked():
+    own = Transfer(pretraining=None)
+    assert all(found["status"] == "too-few-points" for found in fit_another(own))
+    (found,) = fit_another(own, across=["pretraining_tokens"])
+    assert found["parameters"]["alpha"]["estimate"] == pytest.approx(0.18, abs=0.03)
+
+
+def test_a_scratch_point_that_breaks_order_is_named():
+    table = transfer(Transfer(), np.random.default_rng(0))
+    size = sorted(table.finetuning_size[table.mixture == "scratch"].unique())[10]
+    table.loc[(table.mixture == "scratch") & (table.finetuning_size == size), "cross_entropy"] *= 1.2
+    (found,) = fit(table, low_data_share=1e9)
+    assert f"{size:g}" in found["verdict"]["text"] and "not monotone: its mean at D" in found["verdict"]["text"]
+
+
+def test_settings_that_do_not_apply_are_refused():
+    with pytest.raises(UserError, match="resampling"):
+        fit_another(Transfer(), resampling="runs")
+    with pytest.raises(UserError, match="across"):
+        fit_another(Transfer(), across=["model"])
 
 
 def test_monotone_cubic_is_scipys():

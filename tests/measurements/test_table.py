@@ -1,5 +1,6 @@
 """Hostile tables: one clear error naming row and column, or a reason beside every point that is not used."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from transferlaws.cli import main
 from transferlaws.errors import UserError
 from transferlaws.laws.api import fit_law
 from transferlaws.laws.registry import LAWS
+from transferlaws.laws.settings import FitSettings
 from transferlaws.laws.simulate import Noise, measurements, transfer_measurements
 from transferlaws.measurements.table import read_measurements
 from transferlaws.seeding import generator
@@ -116,6 +118,86 @@ HOSTILE = {
 }  # fmt: skip
 
 
+def text(frame):
+    return frame.to_csv(index=False)
+
+
+def renamed(name, to):
+    return lambda f: text(f.rename(columns={name: to}))
+
+
+ODD = {
+    "semicolons": (lambda f: f.to_csv(index=False, sep=";"), "look parted by semicolons (';')"),
+    "tabs": (lambda f: f.to_csv(index=False, sep="\t"), "look parted by tabs"),
+    "bars": (lambda f: f.to_csv(index=False, sep="|"), "look parted by bars"),
+    "comment": (lambda f: "# made by hand\n" + text(f), "row 1 begins with #"),
+    "one name twice": (lambda f: text(pd.concat([f, f[["bleu"]]], axis=1)), "are both called bleu"),
+    "the same name with blanks": (renamed("status", " bleu "), "are both called bleu"),
+    "capitals": (renamed("bleu", "BLEU"), "is called 'BLEU': write bleu"),
+    "blanks within": (renamed("seed", "Seed"), "is called 'Seed': write seed"),
+    "hyphens": (renamed("pretraining_tokens", "pretraining-tokens"), "write pretraining_tokens"),
+    "a typing error": (renamed("mixture", "mixtrue"), "missing column mixture", "is `mixtrue` meant for mixture?"),
+    "too many fields": (lambda f: text(f).replace("\n", ",1\n", 3).replace(",1\n", "\n", 1), "row 2: 11 fields, but"),
+    "trailing commas": (lambda f: text(f).replace("\n", ",\n").replace(",\n", "\n", 1), "row 2:", "fields, but the header has"),
+    "too few fields": (lambda f: text(f).replace("\n", "\n\n", 1) + "only,two\n", "row 24: 2 fields, but the header has"),
+    "thousands separators": (lambda f: text(f.assign(bleu='1,000')), "row 2: bleu is '1,000', not a number"),
+    "status": (lambda f: text(f.assign(status=f.status.where(f.index != 4, "failed"))), "row 6: status is 'failed'; known are ok"),
+    "blank lines": (lambda f: text(f.assign(bleu=f.bleu.astype(object).where(f.index != 1, "bad"))).replace("\n", "\n\n  \n", 2),
+                    "row 7: bleu is 'bad'"),
+    "a cell of two lines": (lambda f: text(f.assign(study=f.study.where(f.index != 0, "a\nb"), seed=f.seed.where(f.index != 2))),
+                            "row 5: seed is empty"),
+    "an empty file": (lambda f: "", "not a CSV table (it is empty)"),
+    "bytes": (lambda f: "\0\0", "missing column task"),
+    "names alone": (lambda f: text(f.iloc[:0]), "no rows below the header"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_an_odd_table_is_one_clear_error(tmp_path, frame, case):
+    change, *words = ODD[case]
+    path = tmp_path / "odd.csv"
+    path.write_text(change(frame.assign(study="s", status="ok")))
+    with pytest.raises(UserError) as error:
+        read_measurements(path)
+    assert all(word in str(error.value) for word in (str(path), *words)), str(error.value)
+
+
+def test_what_means_the_same_is_read_the_same(tmp_path, frame):
+    """Blanks around names and cells, a byte-order mark, compression, blank lines, an index column, the case of a status."""
+    frame = frame.assign(status="diverged", mixture="books")
+    frame.loc[frame.index != 3, "status"] = "ok"
+    (tmp_path / "a.csv").write_text(text(frame))
+    plain = read_measurements(tmp_path / "a.csv")
+    assert (plain.row == range(2, len(frame) + 2)).all() and (plain.status == "diverged").sum() == 1
+    odd = frame.assign(status=frame.status.str.title(), mixture=np.where(frame.index % 2, "books ", " books"))
+    odd = odd.rename(columns={"bleu": " bleu", "seed": "seed "})
+    for name, encoding, change in (
+        ("b.csv", "utf-8-sig", lambda table: table),
+        ("c.csv.gz", "utf-8", lambda table: table),
+        ("d.csv", "utf-8", lambda table: table.replace("\n", "\r\n")),
+        ("e.csv", "utf-8", lambda table: table.replace(",", ", ")),
+    ):
+        table = change(text(odd)).encode(encoding)
+        (tmp_path / name).write_bytes(gzip.compress(table) if name.endswith("gz") else table)
+        pd.testing.assert_frame_equal(read_measurements(tmp_path / name), plain)
+    odd.to_csv(tmp_path / "f.csv")
+    pd.testing.assert_frame_equal(read_measurements(tmp_path / "f.csv")[plain.columns], plain)
+    (tmp_path / "g.csv").write_text(text(odd).replace("\n", "\n\n"))
+    blank = read_measurements(tmp_path / "g.csv")
+    assert (blank.row == range(3, 2 * len(frame) + 3, 2)).all()
+    pd.testing.assert_frame_equal(blank.drop(columns="row"), plain.drop(columns="row"))
+
+
+def test_rows_that_are_left_out_are_counted_on_the_terminal(tmp_path, frame, capsys):
+    frame = frame.assign(status=["diverged", *["ok"] * (len(frame) - 1)])
+    frame.loc[3, "bleu"] = 0.0
+    frame.loc[4, "bleu"] = -1.0
+    assert run(tmp_path, frame)[0] == 0
+    said = capsys.readouterr().err
+    assert f"score-log, bleu: 3 of {len(frame)} rows are left out." in said
+    assert "2: bleu is not positive: it has no logarithm (row 5, 6)" in said and "1: training diverged (row 2)" in said
+
+
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_table_is_one_clear_error(tmp_path, frame, capsys, case):
     change, message = HOSTILE[case]
@@ -218,11 +300,32 @@ def test_the_order_of_rows_does_not_matter(tmp_path, frame):
         ({"law": "cross-entropy-power", "x": [1, 2, 0], "values": [1, 2, 3]}, "number 2 of column 0 is 0"),
         ({"law": "cross-entropy-power", "x": [1, 2, 3], "values": [1, float("nan"), 3]}, "number 1 is nan"),
         ({"law": "transfer-gap", "x": [1, 2, 3], "values": [1, 2, 3]}, "needs 2 columns"),
+        ({"law": "score-log", "x": [1, 2], "values": [1, 2], "noise": [0, float("nan")]}, "noise: number 1 is nan"),
+        ({"law": "score-log", "x": [1, 2], "values": [1, 2], "noise": [-0.5, 0]}, "noise: number 0 is -0.5"),
+        ({"law": "score-log", "x": [1, 2], "values": [1, 2], "runs": [1, float("nan")]}, "runs: number 1 is empty"),
+        ({"law": "score-log", "x": [1, 2], "values": [1, 2], "runs": ["a", None]}, "runs: number 1 is empty"),
+        ({"law": "score-log", "x": [1, 2], "values": [1, 2], "settings": {"level": 0.8}}, "settings: dict; give FitSettings"),
     ],
 )
 def test_the_api_refuses_bad_arrays(arguments, message):
     with pytest.raises(UserError, match=message):
         fit_law(**arguments)
+
+
+def test_predictions_are_of_one_place_or_many_at_the_level_of_the_settings():
+    x = np.tile(np.geomspace(1e6, 1e9, 6), 3)
+    values = (1.5 + 40 * x**-0.25) * np.exp(0.003 * np.random.default_rng(1).standard_normal(18))
+    runs = np.repeat([1, 2, 3], 6)
+    fits = {
+        level: fit_law(law="cross-entropy-power", x=x, values=values, runs=runs, settings=FitSettings(bootstraps=200, level=level))
+        for level in (0.5, 0.9)
+    }
+    one, many = fits[0.9].predict(4e9), fits[0.9].predict([4e9, 8e9])
+    assert [part[0] for part in many] == [part.item() for part in one]
+    assert fits[0.5].predict(4e9) == fits[0.9].predict(4e9, level=0.5) != one
+    for level in (95, 2, 0, 1, -0.1, float("nan")):
+        with pytest.raises(UserError, match=r"level: .* between 0 and 1"):
+            fits[0.9].predict(4e9, level=level)
 
 
 def test_the_api_without_enough_points_has_a_status_and_no_predictions():

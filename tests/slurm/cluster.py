@@ -1,4 +1,4 @@
-"""A real SLURM on loopback: munged, slurmctld and two slurmd, one of them with two fake GPUs, in a folder of its own."""
+"""A real SLURM on loopback: munged, slurmctld and two slurmd, each with two fake GPUs, in a folder of its own."""
 
 import contextlib
 import getpass
@@ -47,7 +47,7 @@ JobRequeue=1
 GresTypes=gpu
 SlurmdParameters=config_overrides
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={n1_port} CPUs=4 RealMemory=16000 Gres=gpu:2 State=UNKNOWN
-NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={n2_port} CPUs=4 RealMemory=16000 State=UNKNOWN
+NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={n2_port} CPUs=4 RealMemory=16000 Gres=gpu:2 State=UNKNOWN
 PartitionName=main Nodes=n1,n2 Default=YES MaxTime=600 DefMemPerCPU=200 PriorityTier=1 GraceTime=0 State=UP
 PartitionName=urgent Nodes=n1,n2 MaxTime=600 DefMemPerCPU=200 PriorityTier=10 PreemptMode=OFF State=UP
 """
@@ -85,14 +85,16 @@ class Cluster:
         key.write_bytes(os.urandom(1024))
         key.chmod(0o600)
         gpus = []
-        for number in range(2):
+        for number in range(4):
             gpus.append(folder / f"gpu{number}")
             os.mknod(gpus[-1], 0o666 | stat.S_IFCHR, os.makedev(1, 3))
         self.config = folder / "slurm.conf"
         ports = dict(zip(("controller_port", "n1_port", "n2_port"), _free_ports(3), strict=True))
         host = socket.gethostname().split(".")[0]
         self.config.write_text(CONFIG.format(folder=folder, host=host, user=getpass.getuser(), kill_wait=kill_wait, **ports))
-        (folder / "gres.conf").write_text("".join(f"NodeName=n1 Name=gpu File={gpu}\n" for gpu in gpus))
+        (folder / "gres.conf").write_text(
+            "".join(f"NodeName=n{1 + number // 2} Name=gpu File={gpu}\n" for number, gpu in enumerate(gpus))
+        )
         (folder / "cgroup.conf").write_text("CgroupAutomount=no\n")
         # The executor plugin removes SLURM_CONF inside jobs. A cluster has its config in /etc; this one has it in its programs.
         for name in ("srun", "scontrol"):

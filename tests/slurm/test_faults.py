@@ -77,7 +77,7 @@ def _counting(cluster: Cluster, folder: Path, part: str) -> str | None:
 
 def test_the_table_is_that_of_an_undisturbed_run(run: Run) -> None:
     counted = [f"{part} {STEPS * (STEPS + 1) // 2}" for part in PARTS]
-    assert (run.folder / "table.txt").read_text().splitlines() == [*counted, "gpus on n1: 0"]
+    assert (run.folder / "table.txt").read_text().splitlines() == [*counted, "gpus: 0"]
 
 
 @pytest.mark.parametrize("part", [part for part in PARTS if part != "undisturbed"])

@@ -1,49 +1,74 @@
-"""A job with several GPUs or nodes trains with a process on each (gloo: the GPUs are fakes)."""
+"""A rule whose profile asks for several GPUs, tasks or nodes trains with a process on each (gloo: the GPUs are fakes)."""
 
 import json
-import shlex
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from cluster import Cluster
 
-from support.engine_data import build
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(300)]
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(200)]
-
-ROOT = Path(__file__).parents[2]
+TRAJECTORY = "results/pretrain/nano/fr/seed_1/trajectory.json"
 
 
-def pretrain(cluster: Cluster, root: Path, name: str, *request: str) -> tuple[dict, str]:
-    """The trajectory of a job, and what torchrun said."""
-    settings = {"length": 32, "warmup_steps": 5, "validation_tokens": 300}
-    stage = [
-        *(sys.executable, "-m", "transferlaws", "pretrain", "--tokens", str(root / "tokens/aa"), "--weights", '{"aa": 1}'),
-        *("--vocabulary", str(root / "vocabulary"), "--model", '{"size": "tiny"}', "--settings", json.dumps(settings)),
-        *("--ladder", "[1000]", "--seed", "1", "--model-name", "tiny", "--mixture", "aa"),
-        *("--state", str(root / f"state-{name}"), "--output", str(root / name)),
+def pretrain(cluster: Cluster, study: Path, **asked: object) -> dict:
+    """The trajectory that the rule makes, its state and output removed before."""
+    profile = yaml.safe_load((study / "profiles/slurm/config.yaml").read_text())
+    profile |= {"slurm-init-seconds-before-status-checks": 2, "latency-wait": 10, "retries": 0}
+    profile["set-resources"] = {"pretrain": asked}
+    (study / "profile").mkdir(exist_ok=True)
+    (study / "profile/config.yaml").write_text(yaml.safe_dump(profile))
+    shutil.rmtree(study / Path(TRAJECTORY).parent, ignore_errors=True)
+    shutil.rmtree(study / "results/.state", ignore_errors=True)
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        TRAJECTORY,
+        "--profile",
+        "profile",
+        "--configfile",
+        "tiny.yaml",
+        "--rerun-triggers",
+        "mtime",
     ]
-    variables = f"ALL,PYTHONPATH={ROOT / 'workflow'},OMP_NUM_THREADS=1,LOGLEVEL=INFO"
-    output = root / f"{name}.out"
-    # as the executor plugin does it: a batch script whose only step is one task on the first node
-    step = shlex.join(["srun", "--ntasks=1", "--nodes=1", *stage])
-    options = (f"--output={output}", f"--export={variables}", "--mem=3000", *request)
-    try:
-        cluster.run("sbatch", "--wait", *options, f"--wrap={step}", seconds=120)
-    except RuntimeError:
-        pytest.fail(output.read_text())
-    return json.loads((root / name / "trajectory.json").read_text()), output.read_text()
+    environment = {**cluster.environment, "OMP_NUM_THREADS": "1", "LOGLEVEL": "INFO"}
+    environment.pop("PYTHONPATH", None)
+    done = subprocess.run(
+        command, cwd=study, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]
+    return json.loads((study / TRAJECTORY).read_text())
 
 
-def test_a_process_on_every_gpu_and_node(cluster: Cluster, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def study(finished_tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished tiny study, to make one trajectory of it again."""
+    return shutil.copytree(finished_tiny, tmp_path_factory.mktemp("spread") / "study", symlinks=True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "nodes", "each"),
+    [
+        ({"gpu": 2, "slurm_partition": "main"}, 1, 2),
+        ({"tasks": 2}, 1, 2),
+        ({"nodes": 2, "tasks": 2}, 2, 1),
+        ({"nodes": 2, "tasks": 4}, 2, 2),
+        ({"nodes": 2, "gres": "'gpu:2'"}, 2, 2),
+    ],
+)
+def test_a_process_on_every_gpu_task_and_node(
+    cluster: Cluster, study: Path, finished_tiny: Path, asked: dict, nodes: int, each: int
+) -> None:
     cluster.rest()
-    root = build(tmp_path)
-    alone, said = pretrain(cluster, root, "alone", "--gpus=1", "--nodes=1")
-    assert "global_world_sizes" not in said
-    for name, request in (("gpus", ("--gpus=2", "--nodes=1")), ("nodes", ("--nodes=2", "--ntasks=2"))):
-        together, said = pretrain(cluster, root, name, *request)
-        assert "global_world_sizes=[2" in said, said
-        rung, reference = together["rungs"][0], alone["rungs"][0]
+    alone = json.loads((finished_tiny / TRAJECTORY).read_text())
+    together = pretrain(cluster, study, **asked)
+    assert f"{nodes} nodes, {each} processes on this one" in (study / "results/logs/pretrain/nano/fr/seed_1.log").read_text()
+    for rung, reference in zip(together["rungs"], alone["rungs"], strict=True):
         assert rung["tokens"] == reference["tokens"]
         assert rung["upstream_cross_entropy"] == pytest.approx(reference["upstream_cross_entropy"], rel=1e-3)
+        assert rung["sha256"] != reference["sha256"]  # equal to rounding, not to the bit: another number of processes added up

@@ -92,6 +92,30 @@ def test_a_vocabulary_too_large_for_its_text_says_so(results: Path, tmp_path: Pa
         vocabulary_stage.build(VocabularySettings(size=8192), [results / "c"], tmp_path)
 
 
+def test_a_message_names_the_size_to_write(results: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"the largest that this text makes is vocabulary\.size: (\d+)") as error:
+        vocabulary_stage.build(VocabularySettings(size=8192), [results / "c"], tmp_path)
+    size = int(str(error.value).split("vocabulary.size: ")[-1].split(";")[0])
+    assert vocabulary_stage.build(VocabularySettings(size=size), [results / "c"], tmp_path)["size"] == size
+    han = "".join(f"{chr(0x4E00 + i)}{chr(0x4E00 + (i * 7) % 900)}\n" for i in range(900))
+    (tmp_path / "han.txt").write_text(han)
+    text = {"source": "files", "language": "zh", "paths": [str(tmp_path / "han.txt")], "valid": 0}
+    corpus.build("han", TypeAdapter(CorpusSettings).validate_python(text), [], tmp_path, tmp_path / "han")
+    with pytest.raises(
+        UserError, match=r"each need a piece: set vocabulary\.size: \d+ or more, or lower vocabulary\.character_cov"
+    ) as error:
+        vocabulary_stage.build(VocabularySettings(size=512), [tmp_path / "han"], tmp_path)
+    assert "Lower vocabulary.size" not in str(error.value)
+
+
+def test_languages_that_no_corpus_has_come_from_the_bitext(results: Path, tmp_path: Path) -> None:
+    raw = VocabularySettings(size=448, sentinels=SENTINELS)
+    alone = vocabulary_stage.build(raw, [results / "c"], tmp_path / "alone")
+    covered = vocabulary_stage.build(raw, [results / "c"], tmp_path / "covered", [results / "b"])
+    assert covered["sample_characters"].keys() == {"c", "b.source"}  # c is in the target's language
+    assert sum(covered["fertility"].values()) and covered["sha256"] != alone["sha256"]
+
+
 @pytest.mark.parametrize("raw", [{"size": 1000}, {"size": 320, "sentinels": 200}, {"sentinel": 5}])
 def test_settings_that_cannot_be(raw: dict) -> None:
     with pytest.raises(ValidationError):

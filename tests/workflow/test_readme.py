@@ -23,16 +23,14 @@ def test_the_example_of_own_data_works(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data/reports").mkdir(parents=True)
-    sentences = [f"The harvest of the year {year} was better than the one before it." for year in range(1500, 1900)]
-    with gzip.open("data/reports/a.txt.gz", "wt") as file:
-        file.writelines(f"{sentence}\n" for sentence in sentences)
-    lines = "".join(
-        json.dumps({"body": f"Die Ernte im Jahr {year} war besser als die zuvor."}) + "\n" for year in range(1500, 1900)
-    )
-    (tmp_path / "data/news.jsonl.zst").write_bytes(zstandard.compress(lines.encode()))
     words = [
         f"{a} {b}" for a in ("red", "green", "blue", "white") for b in ("house", "letter", "ship", "bird", "tree", "stone", "river")
     ]
+    # digits do not tell sentences apart
+    with gzip.open("data/reports/a.txt.gz", "wt") as file:
+        file.writelines(f"The harvest of the {a} was better than that of the {b}.\n" for a in words for b in words)
+    lines = "".join(json.dumps({"body": f"Die Ernte von {a} war besser als die von {b}."}) + "\n" for a in words for b in words)
+    (tmp_path / "data/news.jsonl.zst").write_bytes(zstandard.compress(lines.encode()))
     (tmp_path / "data/letters.tsv").write_text("".join(f"My {w} is old\tMein {w[::-1]} ist alt\n" for w in words))
 
     def stage(*arguments):

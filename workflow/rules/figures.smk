@@ -17,8 +17,8 @@ rule figure:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=jobs.mem_mb("figure"),
+        runtime=jobs.runtime("figure"),
     params:
         code=code("figure"),
         settings=lambda wildcards: layout.settings("figures", wildcards.figure),
@@ -49,8 +49,8 @@ rule summary:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=jobs.mem_mb("summary"),
+        runtime=jobs.runtime("summary"),
     params:
         code=code("summary"),
     shell:

@@ -3,6 +3,7 @@ rule finetune:
         trajectories=layout.curve_trajectories,
         tokens=layout.task_tokens,
         vocabulary=f"{layout.vocabulary}/vocabulary.json",
+        checked=ancient(layout.checked),
     output:
         f"{layout.finetune}/curve.json",
     log:
@@ -11,10 +12,10 @@ rule finetune:
         f"{layout.logs}/finetune/{{model}}/{{mixture}}/{{task}}/{{finetuning_size}}.tsv"
     conda:
         "../../envs/transferlaws.yaml"
-    threads: costs.threads("finetune")
+    threads: jobs.threads("finetune")
     resources:
-        mem_mb=costs.mem_mb("finetune"),
-        runtime=costs.runtime("finetune"),
+        mem_mb=jobs.mem_mb("finetune"),
+        runtime=jobs.runtime("finetune"),
     params:
         code=code("finetune"),
         settings=layout.settings("finetuning"),
@@ -49,8 +50,8 @@ rule evaluate:
         "../../envs/transferlaws.yaml"
     threads: 1
     resources:
-        mem_mb=costs.mem_mb("evaluate"),
-        runtime=costs.runtime("evaluate"),
+        mem_mb=jobs.mem_mb("evaluate"),
+        runtime=jobs.runtime("evaluate"),
     params:
         code=code("evaluate"),
         settings=layout.settings("evaluation"),
@@ -80,16 +81,17 @@ rule score:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=jobs.mem_mb("score"),
+        runtime=jobs.runtime("score"),
     params:
         code=code("score"),
         study=layout.study.study,
         evaluations=lambda wildcards, input: folders(input.evaluations),
+        expected=layout.expected_curves(),
         mixtures=layout.scored_mixtures(),
         tasks=layout.scored_tasks(),
         settings=layout.settings("scoring"),
     shell:
         "python -m transferlaws score --study {params.study} --evaluations {params.evaluations:q} --mixtures {params.mixtures:q}"
-        " --tasks {params.tasks:q} --settings {params.settings:q} --output {output.table:q} --sentences {output.sentences:q}"
+        " --tasks {params.tasks:q} --expected {params.expected:q} --settings {params.settings:q} --output {output.table:q} --sentences {output.sentences:q}"
         " --log {log:q}"

@@ -19,8 +19,8 @@ rule fit:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=jobs.mem_mb("fit"),
+        runtime=jobs.runtime("fit"),
     params:
         code=code("fit"),
         settings=lambda wildcards: layout.settings("laws", wildcards.law),
@@ -44,8 +44,8 @@ rule advise:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=jobs.mem_mb("advise"),
+        runtime=jobs.runtime("advise"),
     params:
         code=code("advise"),
         settings=layout.settings("advice"),
@@ -67,8 +67,8 @@ rule coverage_of_law:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         code=code("coverage"),
     shell:
@@ -85,7 +85,7 @@ rule coverage:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
+        runtime=lambda wildcards, attempt: 5 * attempt,
     shell:
         "awk 'FNR > 1 || NR == 1' {input:q} > {output:q} 2> {log:q}"

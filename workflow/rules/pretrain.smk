@@ -2,6 +2,7 @@ rule pretrain:
     input:
         tokens=layout.mixture_tokens,
         vocabulary=f"{layout.vocabulary}/vocabulary.json",
+        checked=ancient(layout.checked),
     output:
         f"{layout.pretrain}/trajectory.json",
     log:
@@ -10,10 +11,10 @@ rule pretrain:
         f"{layout.logs}/pretrain/{{model}}/{{mixture}}/seed_{{seed}}.tsv"
     conda:
         "../../envs/transferlaws.yaml"
-    threads: 1
+    threads: jobs.threads("pretrain")
     resources:
-        mem_mb=costs.mem_mb("pretrain"),
-        runtime=costs.runtime("pretrain"),
+        mem_mb=jobs.mem_mb("pretrain"),
+        runtime=jobs.runtime("pretrain"),
     params:
         code=code("pretrain"),
         settings=layout.settings("pretraining", leave_out=("ladder", "seeds")),

@@ -1,6 +1,8 @@
 rule vocabulary:
     input:
-        layout.vocabulary_inputs,
+        corpora=layout.vocabulary_corpora,
+        bitexts=layout.vocabulary_bitexts,
+        cover=layout.vocabulary_cover,
     output:
         f"{layout.vocabulary}/vocabulary.json",
     log:
@@ -10,15 +12,18 @@ rule vocabulary:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=jobs.mem_mb("vocabulary"),
+        runtime=jobs.runtime("vocabulary"),
     params:
         code=code("vocabulary"),
-        settings=layout.settings("vocabulary"),
-        corpora=lambda wildcards, input: folders(input),
+        settings=layout.settings("vocabulary", leave_out=("corpora",)),
+        corpora=lambda wildcards, input: folders(input.corpora),
+        bitexts=lambda wildcards, input: folders(input.bitexts),
+        cover=lambda wildcards, input: folders(input.cover),
         folder=lambda wildcards, output: folders(output),
     shell:
-        "python -m transferlaws vocabulary --settings {params.settings:q} --corpora {params.corpora:q} --output {params.folder:q} --log {log:q}"
+        "python -m transferlaws vocabulary --settings {params.settings:q} --corpora {params.corpora:q} --bitexts {params.bitexts:q}"
+        " --cover {params.cover:q} --output {params.folder:q} --log {log:q}"
 
 
 rule corpus_tokens:
@@ -34,8 +39,8 @@ rule corpus_tokens:
     conda:
         "../../envs/transferlaws.yaml"
     resources:
-        mem_mb=costs.mem_mb("corpus_tokens"),
-        runtime=costs.runtime("corpus_tokens"),
+        mem_mb=jobs.mem_mb("corpus_tokens"),
+        runtime=jobs.runtime("corpus_tokens"),
     params:
         code=code("tokens"),
         text=lambda wildcards, input: folders(input.text),
@@ -56,8 +61,8 @@ use rule corpus_tokens as bitext_tokens with:
     benchmark:
         f"{layout.logs}/tokens/{{bitext}}.tsv"
     resources:
-        mem_mb=costs.mem_mb("bitext_tokens"),
-        runtime=costs.runtime("bitext_tokens"),
+        mem_mb=jobs.mem_mb("bitext_tokens"),
+        runtime=jobs.runtime("bitext_tokens"),
     params:
         code=code("tokens"),
         text=lambda wildcards, input: folders(input.text),

@@ -30,6 +30,8 @@ def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
         elif mistake["type"] == "value_error":
             text = str(mistake["ctx"]["error"])
             lines += text.splitlines() if key == "the study" else [f"{key}: {text}, found {_short(mistake['input'])}."]
+        elif hint := _unquoted(mistake):
+            lines.append(f"{key}: found {_short(mistake['input'])}, expected text. {hint}")
         elif mistake["type"] == "missing":
             lines.append(f"{key}: missing. It has no default: add it.")
         elif mistake["type"] == "literal_error" and mistake["loc"][-1] == "[key]":
@@ -43,6 +45,17 @@ def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
         else:
             lines.append(f"{key}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}, found {_short(mistake['input'])}.")
     return lines
+
+
+def _unquoted(mistake: dict) -> str:
+    """How to write as text what YAML read as something else; empty for other mistakes."""
+    value = mistake["input"]
+    if mistake["type"] != "string_type" or value is None or isinstance(value, dict | list):
+        return ""
+    if isinstance(value, bool):
+        words, quoted = ("yes, on or true", '"yes"') if value else ("no, off or false", '"no"')
+        return f"YAML reads a bare {words} as {str(value).lower()}: write it in quotes, such as {quoted}."
+    return f'YAML reads it as a {"date" if hasattr(value, "year") else "number"}: write it in quotes, such as "{value}".'
 
 
 def _short(value: object) -> str:

@@ -3,6 +3,10 @@
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
+
+SHARED = "TRANSFERLAWS_SHARED"  # set: other jobs compute on what this process sees of the machine
+DEVICE = "TRANSFERLAWS_DEVICE"  # what the study's `compute.device` says
 
 
 def prepare(package: Path | None) -> None:
@@ -17,11 +21,25 @@ def prepare(package: Path | None) -> None:
     os.environ["TRANSFERLAWS_PROGRESS"] = "lines"
 
 
+def mark_shared(shared: bool) -> None:
+    """Say whether jobs share what they see of the machine, as those do that a local Snakemake runs side by side."""
+    if shared:
+        os.environ[SHARED] = "1"
+    else:
+        os.environ.pop(SHARED, None)
+
+
 def hand_over(study: str, store: str | None) -> None:
     """What no result depends on, or a hash stands for: the resolved study, for the rule that writes it, and the shared store."""
     os.environ["TRANSFERLAWS_STUDY"] = study
     if store:
         os.environ["TRANSFERLAWS_STORE"] = str(Path(store).expanduser().absolute())
+
+
+def refuse(error: Exception) -> NoReturn:
+    """End with what the user must mend as the last words: of an exception, Snakemake names the line that raised it behind them."""
+    print(error, file=sys.stderr)
+    raise SystemExit(1)
 
 
 def _prepend(name: str, value: str) -> None:

@@ -8,12 +8,13 @@ import logging
 import os
 import re
 import socket
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from transferlaws.errors import ChecksumError, UserError
+from transferlaws.errors import ChecksumError, PassingError, UserError
 
 logger = logging.getLogger("transferlaws")
 
@@ -39,7 +40,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         _sync_folder(path.parent)
     except Exception as error:
         if advice := remedy(error):
-            raise UserError(f"{path}: cannot be written. {advice}") from error
+            raise PassingError(f"{path}: cannot be written. {advice}") from error
         raise
     finally:
         if temporary is not None:
@@ -81,7 +82,8 @@ def exclusive(path: str | Path) -> Iterator[None]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as file:
+    descriptor, ours = _open_lock(path)
+    with open(descriptor, "r+" if ours else "r", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -91,12 +93,37 @@ def exclusive(path: str | Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:
             logger.warning("%s: this file system has no locks (%s): see to it that no two processes do this work.", path, error)
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
+        if ours:
+            file.seek(0)
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            file.flush()
         for leftover in path.parent.glob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
+            with suppress(PermissionError):  # another user's
+                leftover.unlink(missing_ok=True)
         yield
+
+
+def _open_lock(path: Path) -> tuple[int, bool]:
+    """A lock file's descriptor, and whether it may be written. `UserError` for a link or anything that is no file of its own."""
+    flags = os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        try:
+            descriptor, ours = os.open(path, flags | os.O_RDWR | os.O_CREAT, 0o666), True
+        except PermissionError:
+            descriptor, ours = os.open(path, flags | os.O_RDONLY), False
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise UserError(f"{path}: a lock file is expected here, and this is none. Remove it.") from None
+        raise
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+        os.close(descriptor)
+        raise UserError(f"{path}: a lock file is expected here, and this is none, or it has other names too. Remove it.")
+    with suppress(PermissionError):
+        if found.st_size == 0:  # as open as its folder, so that others of a group can lock it
+            os.fchmod(descriptor, stat.S_IMODE(path.parent.stat().st_mode) & 0o666)
+    return descriptor, ours
 
 
 def sha256(path: str | Path) -> str:
@@ -154,5 +181,5 @@ def read_json(path: str | Path) -> dict:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file. Run the stage that writes it first.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise UserError(f"{path}: not valid JSON ({error}). Delete it and run again to rebuild it.") from None

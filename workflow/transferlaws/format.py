@@ -1,6 +1,7 @@
 """Numbers in words, one way for logs, texts, pages and figures."""
 
 import math
+import unicodedata
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from itertools import product
 
@@ -39,16 +40,21 @@ def percent(share: float) -> str:
 
 def interval(found: dict) -> str:
     """Estimate and interval of a quantity as JSON (`estimate`, `low`, `high`), four digits."""
-    if found["low"] is None:
-        return f"{found['estimate']:.4g}"
-    return f"{found['estimate']:.4g} [{found['low']:.4g}, {found['high']:.4g}]"
+    return _with_ends(found, ".4g")
 
 
 def signed(found: dict) -> str:
     """A gain as JSON (`estimate`, `low`, `high`) and its interval, with signs, three digits."""
-    if found["low"] is None:
-        return f"{found['estimate']:+.3g}"
-    return f"{found['estimate']:+.3g} [{found['low']:+.3g}, {found['high']:+.3g}]"
+    return _with_ends(found, "+.3g")
+
+
+def _with_ends(found: dict, digits: str) -> str:
+    """An estimate with the ends of its interval; of an interval with one end the other is unbounded, without ends it is unknown."""
+    if found["estimate"] is None:
+        return "unknown"
+    ends = [None if end is None or math.isinf(end) else f"{end:{digits}}" for end in (found["low"], found["high"])]
+    text = f"{found['estimate']:{digits}}"
+    return text if ends == [None, None] else f"{text} [{ends[0] or 'unbounded'}, {ends[1] or 'unbounded'}]"
 
 
 def probability(share: float, *bounds: float) -> str:
@@ -63,3 +69,13 @@ def probability(share: float, *bounds: float) -> str:
         if all((float(shown) >= bound) == (share >= bound) for bound in bounds):
             break
     return f"{shown:.{digits}%}"
+
+
+def some(rows: list[int]) -> str:
+    """The first rows of a list, and how many more there are: '2, 5, 7 and 12 more'."""
+    return ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
+
+
+def printable(text: str) -> str:
+    """Text without control, format (bidirectional override) and unassigned characters; line breaks and tabs stay."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for c in text)

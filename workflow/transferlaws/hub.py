@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from transferlaws.errors import UserError
+from transferlaws.errors import PassingError, UserError
 
 
 def local_or_hub(place: str, what: str, patterns: list[str]) -> Path:
@@ -21,4 +21,4 @@ def local_or_hub(place: str, what: str, patterns: list[str]) -> Path:
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise UserError(f"{what} {place}: not to be had from the Hugging Face hub ({error}).") from None
+        raise PassingError(f"{what} {place}: not to be had from the Hugging Face hub ({error}).") from None

@@ -5,12 +5,16 @@ import re
 import shlex
 from glob import glob
 from itertools import product
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from transferlaws.config import SCRATCH, Study, load_study
+from transferlaws.corpora.languages import primary
+from transferlaws.corpora.readers.paths import matches
 from transferlaws.files import canonical_json
-from transferlaws.options import own_files
+from transferlaws.options import files_by_key
+
+_BRACES = re.compile(r"[{}]")
 
 
 class Trajectory(NamedTuple):
@@ -44,6 +48,7 @@ class Layout:
         self.bitext = f"{root}/bitexts/{{bitext}}"
         self.corpus = f"{root}/corpora/{{corpus}}"
         self.vocabulary = f"{root}/vocabulary"
+        self.checked = f"{root}/data.json"
         self.corpus_tokens = f"{root}/tokens/corpora/{{corpus}}"
         self.bitext_tokens = f"{root}/tokens/bitexts/{{bitext}}"
         self.pretrain = f"{root}/pretrain/{{model}}/{{mixture}}/seed_{{seed}}"
@@ -73,9 +78,15 @@ class Layout:
         curves = []
         for model, task in product(models, tasks):
             crossed = [mixture for mixture in mixtures if not self._left_out(model, mixture, task)]
-            for size, mixture in product(self.study.tasks[task].sizes, [SCRATCH, *crossed] if crossed else []):
-                curves.append(Curve(model, mixture, task, size))
+            for size in self._sizes(task) if crossed else []:
+                scratch = [SCRATCH] if size in self.study.tasks[task].scratch_sizes else []
+                pretrained = crossed if size in self.study.tasks[task].sizes else []
+                curves += [Curve(model, mixture, task, size) for mixture in scratch + pretrained]
         return curves
+
+    def _sizes(self, task: str) -> list[int]:
+        """Every D_f of a task, with or without pretraining."""
+        return sorted({*self.study.tasks[task].sizes, *self.study.tasks[task].scratch_sizes})
 
     def _left_out(self, model: str, mixture: str, task: str) -> bool:
         crossing = {"model": model, "mixture": mixture, "task": task}
@@ -112,14 +123,45 @@ class Layout:
         side = [corpus.bitext] if corpus.source == "bitext" else []
         return [f"{self.bitext.format(bitext=name)}/report.json" for name in sorted({*self.bitexts, *side})]
 
+    def own_files(self, kind: str, name: str) -> dict[str, list[str]]:
+        """The user's own paths and patterns that a corpus or bitext reads, by the key of the config that names them."""
+        return files_by_key(getattr(self.study, kind)[name], elsewhere=False)
+
     def local_inputs(self, kind: str, name: str) -> list[str]:
         """The user's own files that a corpus or bitext reads; a pattern without a match stays, and Snakemake misses it."""
-        patterns = own_files(getattr(self.study, kind)[name], elsewhere=False)
-        return [path for pattern in patterns for path in sorted(glob(pattern, recursive=True)) or [pattern]]
+        return [path for path in self._local_files(kind, name) if not _BRACES.search(path)]
 
-    def vocabulary_inputs(self, wildcards: object) -> list[str]:
-        """The corpora in use: the vocabulary is trained on a sample of each."""
-        return [self.corpus.format(corpus=name) + "/report.json" for name in self.corpora]
+    def files_in_braces(self, kind: str, name: str) -> list[list]:
+        """Own files whose names Snakemake would take for wildcards: path, size and time, so that a change is seen all the same."""
+        found = [Path(path) for path in self._local_files(kind, name) if _BRACES.search(path)]
+        return [[str(path), *((path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else ())] for path in found]
+
+    def _local_files(self, kind: str, name: str) -> list[str]:
+        patterns = [path for paths in self.own_files(kind, name).values() for path in paths]
+        return [path for pattern in patterns for path in matches(pattern) or sorted(glob(pattern, recursive=True)) or [pattern]]
+
+    def vocabulary_corpora(self, wildcards: object) -> list[str]:
+        """The corpora that the vocabulary is trained on: those that `vocabulary.corpora` names, or all in use."""
+        named = self.study.vocabulary.corpora
+        return self._reports(self.corpora if named is None else [name for name in named if name in self.study.corpora], self.corpus)
+
+    def vocabulary_bitexts(self, wildcards: object) -> list[str]:
+        """The bitexts that `vocabulary.corpora` names."""
+        named = self.study.vocabulary.corpora or []
+        return self._reports([name for name in named if name not in self.study.corpora], self.bitext)
+
+    def vocabulary_cover(self, wildcards: object) -> list[str]:
+        """Bitexts of tasks in languages that no corpus of the vocabulary has; none where `vocabulary.corpora` names what counts."""
+        if self.study.vocabulary.corpora is not None:
+            return []
+        known = {primary(self.study.corpora[name].language) for name in self.corpora}
+        return self._reports(
+            [name for name in self.bitexts if {primary(code) for code in self.study.bitexts[name].languages} - known], self.bitext
+        )
+
+    @staticmethod
+    def _reports(names: list[str], pattern: str) -> list[str]:
+        return [re.sub(r"\{\w+\}", lambda _, name=name: name, pattern) + "/report.json" for name in names]
 
     def mixture_tokens(self, wildcards: object) -> list[str]:
         """The token indices of the corpora that a trajectory reads."""
@@ -146,6 +188,22 @@ class Layout:
         corpora = [self.corpus.format(corpus=name) for name in self.corpora]
         return [f"{folder}/report.json" for folder in [*corpora, *(self.bitext.format(bitext=name) for name in self.bitexts)]]
 
+    def needs(self) -> str:
+        """JSON for `check`: the folders of data in use -> what tasks and pretraining take of them."""
+        needs: dict[str, dict] = {self.corpus.format(corpus=name): {} for name in self.corpora}
+        needs |= {self.bitext.format(bitext=name): {} for name in self.bitexts}
+        for run in self.trajectories:
+            for name in self.study.mixtures[run.mixture]:
+                needs[self.corpus.format(corpus=name)]["valid"] = 1
+        for curve in self.curves:
+            task = self.study.tasks[curve.task]
+            if task.kind == "translation":
+                folder = self.bitext.format(bitext=task.bitext)
+                needs[folder] |= {"dev": 1, "test": 1, "train": max(task.sizes)}
+            else:
+                needs[self.corpus.format(corpus=task.corpus)]["valid"] = 2  # dev and test
+        return canonical_json(needs)
+
     def each_curve(self, pattern: str) -> list[str]:
         """`pattern` filled in for every curve."""
         return [pattern.format(**curve._asdict()) for curve in self.curves]
@@ -168,7 +226,7 @@ class Layout:
     @property
     def cache_option(self) -> str:
         """The CLI option for the download cache; empty leaves the stage's default."""
-        return f"--cache {shlex.quote(self.study.cache)}" if self.study.cache else ""
+        return f"--cache {shlex.quote(str(Path(self.study.cache).expanduser()))}" if self.study.cache else ""
 
     @property
     def epochs_option(self) -> str:
@@ -186,7 +244,7 @@ class Layout:
         return canonical_json(value.model_dump(mode="json", exclude=set(leave_out)))
 
     def scored_mixtures(self) -> str:
-        """JSON for `score`: each mixture's share of each language, and the reports of its corpora."""
+        """JSON for `score`: each mixture's weights and share of each language, and the reports of its corpora."""
         mixtures = {}
         for name in {run.mixture for run in self.trajectories}:
             share: dict[str, float] = {}
@@ -194,8 +252,22 @@ class Layout:
                 language = self.study.corpora[corpus].language
                 share[language] = share.get(language, 0) + weight
             reports = [self.corpus.format(corpus=corpus) + "/report.json" for corpus in self.study.mixtures[name]]
-            mixtures[name] = {"languages": share, "reports": reports}
+            mixtures[name] = {"languages": share, "reports": reports, "weights": self.study.mixtures[name]}
         return canonical_json(mixtures)
+
+    def expected_curves(self) -> str:
+        """JSON for `score`: what every curve must say of itself to be this study's."""
+        study, runs = self.study, {curve.model for curve in self.curves}
+        return canonical_json(
+            {
+                "curves": [list(curve) for curve in self.curves],
+                "seeds": study.pretraining.seeds,
+                "ladder": study.pretraining.ladder,
+                "models": {name: study.models[name].model_dump(mode="json") for name in runs},
+                "finetuning": study.finetuning.model_dump(mode="json", exclude={"state_seconds", "group"}),
+                "evaluation": study.evaluation.model_dump(mode="json", exclude={"group"}),
+            }
+        )
 
     def scored_tasks(self) -> str:
         """JSON for `score`: the folder of each task's data, and its languages."""
@@ -210,8 +282,8 @@ class Layout:
         return canonical_json(tasks)
 
     def resolved(self) -> str:
-        """The whole study with every default filled in, as JSON."""
-        return canonical_json(self.study.model_dump(mode="json"))
+        """The study with every default filled in, as JSON, without this machine's folders of downloads and store."""
+        return canonical_json(self.study.model_dump(mode="json", exclude={"cache", "store"}))
 
     def identity(self) -> str:
         """A hash of the resolved study; where its files lie is no part of it."""

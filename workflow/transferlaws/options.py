@@ -25,19 +25,30 @@ class OwnFiles:
     elsewhere: bool = False
 
 
-def own_files(settings: BaseModel, *, elsewhere: bool = True) -> Iterator[str]:
-    """The paths and patterns in the marked settings, those inside other models included.
+def files_by_key(settings: BaseModel, *, elsewhere: bool = True) -> dict[str, list[str]]:
+    """The paths and patterns in each marked setting.
 
     Args:
         settings: a validated part of the config.
         elsewhere: whether settings that may name something on a hub are among them.
     """
+    found = {}
     for name, field in type(settings).model_fields.items():
-        value = getattr(settings, name)
-        items = value if isinstance(value, list | tuple) else [value]
-        yield from (path for item in items if isinstance(item, BaseModel) for path in own_files(item, elsewhere=elsewhere))
         if any(isinstance(mark, OwnFiles) and (elsewhere or not mark.elsewhere) for mark in field.metadata):
-            yield from (item for item in items if item)
+            found[name] = [path for path in _items(getattr(settings, name)) if path]
+    return found
+
+
+def own_files(settings: BaseModel) -> Iterator[str]:
+    """The paths and patterns in all marked settings, those inside other models included."""
+    for paths in files_by_key(settings).values():
+        yield from paths
+    for name in type(settings).model_fields:
+        yield from (path for item in _items(getattr(settings, name)) if isinstance(item, BaseModel) for path in own_files(item))
+
+
+def _items(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def add_json(parser: argparse.ArgumentParser, option: str, kind: Any, **keywords: Any) -> None:

@@ -4,12 +4,14 @@ import logging
 import os
 import sys
 import time
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 
 from tqdm import tqdm
 
-from transferlaws.format import short_number
+from transferlaws.format import printable, short_number
 
 LINES_EVERY = 5.0  # seconds
 
@@ -74,22 +76,48 @@ class Progress:
             logger.info("[%s] done: %s %s in %.0f s", self.label, short_number(self.done), self.unit, time.monotonic() - self.start)
 
 
+class _Printable(logging.Formatter):
+    """Lines without control characters, which names in data may hold."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def configure_log(path: Path | None, mode: str = "w") -> None:
     """The package's log: everything to the file; to the terminal progress lines under the workflow, and warnings always.
 
     Args:
         path: the file; None for none.
-        mode: "w" begins the file anew; "a" is for the other processes of a stage.
+        mode: "w" begins the file anew, also as `name.1.log`, `name.2.log` and so on, which Snakemake does not delete before the
+            next attempt; "a" is for the other processes of a stage.
     """
     logger.setLevel(logging.INFO)
     logger.propagate = False
     terminal = logging.StreamHandler()
     lines = sys.stderr.isatty() and os.environ.get("TRANSFERLAWS_PROGRESS") == "lines"
     terminal.setLevel(logging.INFO if lines else logging.WARNING)
+    terminal.setFormatter(_Printable())
     logger.handlers = [terminal]
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if mode == "w":
+            path.unlink(missing_ok=True)  # not only emptied: an earlier attempt's log may be the same file
         path.open(mode).close()
+        if mode == "w":
+            with suppress(OSError):  # a file system without links
+                os.link(path, next(kept for number in count(1) if not (kept := _attempt(path, str(number))).exists()))
         file = logging.FileHandler(path, mode="a", encoding="utf-8")  # processes append, none writes over another's lines
-        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        file.setFormatter(_Printable("%(asctime)s %(levelname)s %(message)s"))
         logger.handlers.append(file)
+
+
+def forget_attempt(path: Path) -> None:
+    """Leave the log its one name: it is no failed attempt's."""
+    for kept in path.parent.glob(_attempt(path, "*").name):
+        with suppress(OSError):
+            if kept.samefile(path):
+                kept.unlink()
+
+
+def _attempt(path: Path, number: str) -> Path:
+    return path.with_suffix(f".{number}{path.suffix}")

@@ -5,6 +5,7 @@ up to date whatever code and settings made it.
 """
 
 import json
+import logging
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from pathlib import Path
@@ -13,7 +14,10 @@ import zstandard
 
 from transferlaws.files import atomic
 
+logger = logging.getLogger("transferlaws")
+
 METADATA = Path(".snakemake/metadata")
+MOST = 1 << 30  # bytes of all records together
 LONGEST = 254  # characters of a file name; Snakemake breaks longer ones into folders whose names begin with @
 
 
@@ -32,15 +36,37 @@ def restore(root: str) -> None:
     """Give Snakemake the records that came with results from elsewhere. Records that are there already are left alone."""
     if not _store(root).is_file() or _record(f"{root}/study.json").is_file():
         return
-    header, *lines = zstandard.decompress(_store(root).read_bytes()).decode().split("\n")
-    # every path below the folder's old name becomes one below its new name
-    old = re.compile(rf"(?<![\w./-]){re.escape(json.loads(header)['root'])}(?=/)")
-    for line in lines:
-        entry = json.loads(line)
-        record = _record(f"{root}/{entry['output']}")
+    try:
+        with open(_store(root), "rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as stream:
+            text = stream.read(MOST + 1)
+        if len(text) > MOST:
+            raise ValueError(f"more than {MOST:,} bytes")
+        header, *entries = [json.loads(line) for line in text.decode().split("\n")]
+        entries = [(entry["output"], entry["record"]) for entry in entries]
+        # every path below the folder's old name becomes one below its new name
+        old = re.compile(rf"(?<![\w./-]){re.escape(header['root'])}(?=/)")
+        if not text or not all(isinstance(part, str) for entry in entries for part in entry):
+            raise ValueError("no records")
+    except (zstandard.ZstdError, ValueError, KeyError, TypeError, RecursionError) as error:
+        logger.warning(
+            "%s: not readable (%s). The results stay, but Snakemake does not know what made them, and takes them for up to date. "
+            "Delete the file to end this warning.",
+            *(_store(root), error),
+        )
+        return
+    for output, made in entries:
+        if ".." in output.split("/"):
+            continue
+        record = _record(f"{root}/{output}")
         if not record.is_file():
             record.parent.mkdir(parents=True, exist_ok=True)
-            record.write_text(old.sub(root, entry["record"]), encoding="utf-8")
+            record.write_text(old.sub(root, made), encoding="utf-8")
+
+
+def parameters(output: str) -> list[str]:
+    """What Snakemake recorded of the params that an output was made with, each as Python writes it; empty without a record."""
+    record = _record(output)
+    return json.loads(record.read_text(encoding="utf-8")).get("params", []) if record.is_file() else []
 
 
 def _store(root: str) -> Path:

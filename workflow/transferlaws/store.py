@@ -2,22 +2,25 @@
 
 An entry's name is a hash of everything that the artifact depends on: the stage's code, its arguments, the manifest of every folder
 that they name, and the content of every file in settings that are marked `OwnFiles`. A checkout that asks for the same while
-another makes it waits for that one.
+another makes it waits for that one; an entry that is whole is taken without waiting.
 """
 
 import argparse
 import hashlib
 import logging
 import os
-import shutil
+import stat
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from glob import glob
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from transferlaws.errors import ChecksumError
-from transferlaws.files import SUMS, canonical_json, check_sums, exclusive, sha256, write_sums
+from transferlaws import entry as entries
+from transferlaws.corpora.readers.paths import matches
+from transferlaws.errors import UserError
+from transferlaws.files import canonical_json, exclusive, sha256
 from transferlaws.fingerprint import fingerprint
 from transferlaws.options import own_files
 
@@ -33,15 +36,30 @@ def through(stage: str, module: str, arguments: argparse.Namespace, run: Callabl
     """Take the stage's output from the store; if it is not there, run the stage and put its output there."""
     if stage not in STAGES or not os.environ.get(VARIABLE):
         return run(arguments)
-    entry = Path(os.environ[VARIABLE], stage, key(module, arguments))
+    entry, output = Path(os.environ[VARIABLE], stage, key(module, arguments)), Path(arguments.output)
     if "WORLD_SIZE" in os.environ:  # under torchrun: the process that started it has looked already
         run(arguments)
-        return _put(Path(arguments.output), entry) if os.environ["RANK"] == "0" else None
-    with exclusive(entry.with_suffix(".lock")):
-        if not _take(entry, Path(arguments.output)):
+        return _put(output, entry) if os.environ["RANK"] == "0" else None
+    if entries.take(entry, output):
+        return None
+    with ExitStack() as stack:
+        try:
+            _make_folder(entry.parent)
+            stack.enter_context(exclusive(entry.with_suffix(".lock")))
+        except (OSError, UserError) as error:
+            logger.warning("%s: the store cannot be written (%s), so this output is not kept there.", entry.parent, error)
+            return run(arguments)
+        if not entries.take(entry, output):  # another may have made it meanwhile
             run(arguments)
-            _put(Path(arguments.output), entry)
+            _put(output, entry)
     return None
+
+
+def _put(output: Path, entry: Path) -> None:
+    try:
+        entries.put(output, entry)
+    except (OSError, UserError) as error:
+        logger.warning("%s: the store cannot be written (%s), so this output is not kept there.", entry, error)
 
 
 def key(module: str, arguments: argparse.Namespace) -> str:
@@ -64,36 +82,15 @@ def _content(value: object) -> object:
 
 def _sums(patterns: Iterable[str]) -> dict[str, str]:
     """The checksum of every file that paths, patterns and folders name."""
-    found = [Path(path) for pattern in patterns for path in sorted(glob(pattern, recursive=True))]
+    found = [Path(path) for pattern in patterns for path in matches(pattern) or sorted(glob(pattern, recursive=True))]
     files = [file for path in found for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
     return {str(file): sha256(file) for file in files}
 
 
-def _take(entry: Path, output: Path) -> bool:
-    """Copy an entry to where the stage would have written; False if there is none that is whole."""
-    if not (entry / SUMS).is_file():
-        return False
-    names = [line.partition("  ")[2] for line in (entry / SUMS).read_text(encoding="utf-8").splitlines()]
-    try:
-        for name in names:
-            check_sums(entry, name)
-    except ChecksumError as error:
-        logger.warning("%s The entry is made again.", error)
-        shutil.rmtree(entry)
-        return False
-    for name in names:  # in the order of writing: the manifest last
-        (output / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(entry / name, output / name)
-    logger.info("[store] taken from %s", entry)
-    return True
-
-
-def _put(output: Path, entry: Path) -> None:
-    """Copy what a stage wrote; the checksums last, which make it an entry."""
-    shutil.rmtree(entry, ignore_errors=True)
-    files = sorted((file for file in output.rglob("*") if file.is_file()), key=lambda file: (file.stat().st_mtime_ns, file))
-    names = [str(file.relative_to(output)) for file in files]
-    for name in names:
-        (entry / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(output / name, entry / name)
-    write_sums(entry, names)
+def _make_folder(folder: Path) -> None:
+    """Make a folder of the store as open to others as the store's own folder is, whatever the umask."""
+    store = folder.parent
+    store.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir():
+        folder.mkdir(exist_ok=True)
+        folder.chmod(stat.S_IMODE(store.stat().st_mode))

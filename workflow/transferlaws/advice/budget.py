@@ -40,7 +40,9 @@ def best_split(*, parameters: Array, budget: float, pretraining_token_price: flo
             low, high = np.where(more, middle, low), np.where(more, high, middle)
         tokens = np.where((a > 0) & (alpha > 0), np.exp((low + high) / 2), 0.0)
         units = (budget - pretraining_token_price * tokens) / finetuning_unit_price
-        loss = (a * tokens**-alpha + g) * units**-beta + e
+        # without transfer no pretraining is bought, and its term is what it is at any number of tokens
+        left = np.where(tokens > 0, a * tokens**-alpha, np.where(alpha > 0, 0.0, a))
+        loss = (left + g) * units**-beta + e
     return Split(tokens, units, loss)
 
 
@@ -66,6 +68,8 @@ def splits(curves: list[tuple[Fitted | Unfitted, dict]], settings: AdviceSetting
             name: Quantity(float(getattr(point, name)[0]), getattr(draws, name)).json(settings.confidence)
             for name in ("pretraining_tokens", "finetuning_units", "loss")
         }
+        if not all(np.isfinite(found["estimate"]) for found in quantities.values()):
+            continue
         x = curve.sample.x
         beyond = [
             name

@@ -1,48 +1,83 @@
 """Mixtures compared by what was measured, and laws by how well they predict it."""
 
+from itertools import combinations
+
+import numpy as np
+
 from transferlaws.advice.context import Context
 from transferlaws.format import probability, short_number, signed
-from transferlaws.laws.verdict import was_fitted
-from transferlaws.measurements.significance import Significance, lead_probability, significance, surely_from
+from transferlaws.laws.verdict import Status, was_fitted
+from transferlaws.measurements.significance import (
+    Significance,
+    lead_probability,
+    seeds_to_decide,
+    significance,
+    simultaneous,
+    surely_from,
+)
+
+ALIKE = 4.0  # AICc apart by less than this do not tell laws apart
+CONTRADICTED = (Status.REJECTED, Status.NOT_CONVERGED)
 
 
 def compare(context: Context, size: float) -> list[dict]:
     """Every pair of mixtures of one D_f at their largest common rung: which helps, by how much, how surely."""
-    level, pairs = context.settings.confidence, []
-    mixtures = sorted({m for m, f, tokens in context.means.cells if f == size and tokens > 0})
-    for i, one in enumerate(mixtures):
-        for other in mixtures[i + 1 :]:
-            common = sorted(set(context.means.rungs(one, size)) & set(context.means.rungs(other, size)))
-            if not common:
-                continue
-            difference = context.means.better(
-                context.means.cells[one, size, common[-1]], context.means.cells[other, size, common[-1]]
-            )
-            first, second = one, other
-            if difference.estimate < 0:
-                difference, first, second = difference.times(-1), other, one
-            sure = significance(difference, level)
-            chance, found = lead_probability(difference, level), difference.json(level)
-            text = f"{first} is {sure.than()} {second} at D_p = {short_number(common[-1])}: {signed(found)} {context.means.metric}"
-            text += (
-                " (one seed: no interval)."
-                if chance is None
-                else f" (probability {probability(chance, level, surely_from(level))})."
-            )
-            pairs.append(
-                {
-                    "mixture": first,
-                    "other": second,
-                    "finetuning_size": size,
-                    "metric": context.means.metric,
-                    "pretraining_tokens": common[-1],
-                    "difference": found,
-                    "probability_better": chance,
-                    "sureness": sure,
-                    "text": text,
-                }
-            )
+    level, means, found = context.settings.confidence, context.means, []
+    mixtures = sorted({m for m, f, tokens in means.cells if f == size and tokens > 0})
+    for one, other in combinations(mixtures, 2):
+        common = sorted(set(means.rungs(one, size)) & set(means.rungs(other, size)))
+        if common:
+            difference = means.better(means.cells[one, size, common[-1]], means.cells[other, size, common[-1]])
+            ahead = difference.estimate >= 0
+            found.append(((one, other) if ahead else (other, one), common[-1], difference.times(1 if ahead else -1)))
+    best = _probabilities_best(context, mixtures, size)
+    pairs = []
+    wide = simultaneous([difference for *_, difference in found], level)
+    for ((first, second), tokens, _), difference in zip(found, wide, strict=True):
+        sure = significance(difference, level)
+        chance, shown = lead_probability(difference, level), difference.json(level)
+        text = f"{first} is {sure.than()} {second} at D_p = {short_number(tokens)}: {signed(shown)} {means.metric}"
+        seeds = None
+        if chance is None:
+            text += " (one seed: no interval)."
+        else:
+            text += f" (probability {probability(chance, level, surely_from(level))})."
+            if sure is not Significance.SURELY:
+                seeds = seeds_to_decide(difference, level, means.seeds((first, size, tokens), (second, size, tokens)))
+                text += " " + _more_seeds(seeds)
+        pairs.append(
+            {
+                "mixture": first,
+                "other": second,
+                "finetuning_size": size,
+                "metric": means.metric,
+                "pretraining_tokens": tokens,
+                "difference": shown,
+                "probability_better": chance,
+                "probability_best": best.get(first),
+                "sureness": sure,
+                "seeds_to_decide": seeds,
+                "text": text,
+            }
+        )
     return sorted(pairs, key=lambda pair: -pair["difference"]["estimate"])
+
+
+def _more_seeds(seeds: int | None) -> str:
+    if seeds is None:
+        return "No number of seeds up to 100 would decide, were the difference what it seems: a larger test set might."
+    return f"About {seeds} seeds a mixture would decide, were the difference what it seems."
+
+
+def _probabilities_best(context: Context, mixtures: list[str], size: float) -> dict[str, float]:
+    """Share of draws in which each mixture is the best at the largest rung that all have; empty where noise is unknown."""
+    means = context.means
+    common = set.intersection(*(set(means.rungs(m, size)) for m in mixtures)) if mixtures else set()
+    drawn = [means.cells[m, size, max(common)].draws for m in mixtures] if common else []
+    if not drawn or not all(map(len, drawn)):
+        return {}
+    first = (means.direction * np.stack(drawn)).argmax(axis=0)
+    return {mixture: float((first == k).mean()) for k, mixture in enumerate(mixtures)}
 
 
 def best_of(pairs: list[dict]) -> str:
@@ -54,11 +89,16 @@ def best_of(pairs: list[dict]) -> str:
     beaten = [p for p in pairs if p["mixture"] == winner]
     others = {sure: [p["other"] for p in beaten if p["sureness"] == sure] for sure in Significance}
     words = "; ".join(f"{sure.than()} {', '.join(names)}" for sure, names in others.items() if names)
-    return f"Best measured by {pairs[0]['metric']}: **{winner}**, {words}."
+    best = beaten[0]["probability_best"]
+    chance = "" if best is None or len(beaten) < 2 else f"; the best of all with a probability of {probability(best)}"
+    return f"Best measured by {pairs[0]['metric']}: **{winner}**, {words}{chance}."
 
 
 def compare_laws(documents: dict) -> list[dict]:
-    """Laws fitted to the same points of the same metric, ordered by held-out error, then AICc."""
+    """Laws fitted to the same points of the same metric, ordered by held-out error, then AICc; rejected laws come last.
+
+    `not_told_apart` names the laws that are not rejected and whose AICc are within 4 of the least of theirs.
+    """
     same: dict[tuple, list[dict]] = {}
     for name, document in documents.items():
         for fit in document["fits"]:
@@ -74,9 +114,13 @@ def compare_laws(documents: dict) -> list[dict]:
         laws = [
             {k: e[k] for k in ("law", "status", "are", "aicc")}
             | {"delta_aicc": None if best is None or e["aicc"] is None else e["aicc"] - best}
-            for e in sorted(fitted, key=lambda e: (_last(e["are"]), _last(e["aicc"])))
+            for e in sorted(fitted, key=lambda e: (e["status"] in CONTRADICTED, _last(e["are"]), _last(e["aicc"])))
         ]
-        found.append({"group": fitted[0]["group"], "metric": metric, "laws": laws})
+        trusted = [law for law in laws if law["status"] not in CONTRADICTED and law["delta_aicc"] is not None]
+        alike = [law["law"] for law in trusted if law["delta_aicc"] - min(t["delta_aicc"] for t in trusted) < ALIKE]
+        found.append(
+            {"group": fitted[0]["group"], "metric": metric, "laws": laws, "not_told_apart": alike if len(alike) > 1 else []}
+        )
     return found
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from transferlaws.advice.settings import AdviceSettings
 from transferlaws.errors import UserError
+from transferlaws.format import some
 from transferlaws.measurements.columns import LOSSES, SCORES
 from transferlaws.measurements.means import Means
 from transferlaws.measurements.table import usable
@@ -47,20 +48,29 @@ def deciding_metric(table: pd.DataFrame, settings: AdviceSettings) -> tuple[str,
     task = table.task.iloc[0]
     table = usable(table)
     present = [m for m in (*SCORES, "cross_entropy") if m in table.columns and table[m].notna().any()]
-    zeros = {m: table.row[table[m] <= 0].tolist() for m in present}
+    # without pretraining a score of 0 is normal: such a row decides nothing
+    zeros = {m: table.row[(table[m] <= 0) & (table.pretraining_tokens > 0)].tolist() for m in present}
     metric = settings.metric or next((m for m in present if not zeros[m]), next(iter(present), None))
     if metric is None or metric not in table.columns or not table[metric].notna().any():
         wanted = metric or " or ".join((*SCORES, "cross_entropy"))
         raise UserError(f"metric: task {task} has no value of {wanted} to decide by. Set the advice's metric.")
     if metric not in SCORES and metric not in LOSSES:
         raise UserError(f"metric: {metric!r} is neither a score ({', '.join(SCORES)}) nor a loss ({', '.join(LOSSES)}).")
-    notes = [
-        f"{task}: {m} is 0 in row {_some(zeros[m])}, so {metric} decides" for m in present[: present.index(metric)] if zeros[m]
-    ]
+    notes = [f"{task}: {m} is 0 in row {some(zeros[m])}, so {metric} decides" for m in present[: present.index(metric)] if zeros[m]]
     if zeros.get(metric):
-        notes.append(f"{task}: {metric} is 0 in row {_some(zeros[metric])}; means leave these rows out and flatter")
+        notes.append(f"{task}: {metric} is 0 in row {some(zeros[metric])}; means leave these rows out and flatter")
     return metric, notes
 
 
-def _some(rows: list[int]) -> str:
-    return ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
+def with_worthwhile(settings: AdviceSettings, metric: str, values: pd.Series) -> AdviceSettings:
+    """The settings with the default of `worthwhile` for a metric; raises `UserError` where its values are off its scale."""
+    top = {"0-100": 100.0, "0-1": 1.0}.get(SCORES.get(metric))
+    if top and values.max() > top:
+        raise UserError(f"{metric}: {values.max():g} is above {top:g}, the top of its scale {SCORES[metric]}. Scale the column.")
+    if settings.worthwhile is not None:
+        return settings
+    if top == 100 and values.max() <= 1:
+        raise UserError(
+            f"{metric}: no value is above 1, but its scale is 0-100. Multiply it by 100, or set `worthwhile` if it is right."
+        )
+    return settings.model_copy(update={"worthwhile": {100.0: 1.0, 1.0: 0.01}.get(top, 0.02)})

@@ -1,16 +1,25 @@
 """The advice as a page."""
 
+import re
+from typing import Any
+
 from transferlaws.advice.comparison import best_of
-from transferlaws.format import interval, short_number, signed
+from transferlaws.format import interval, printable, short_number, signed
 from transferlaws.measurements.significance import definitions
 
 
 def page(advice: dict) -> str:
     """Markdown of `advice.json`: answers, comparisons, laws, budget; what cannot be said is said to be so."""
+    advice = _inert(advice)
     settings = advice["settings"]
     lines = ["# Advice", ""]
+    worthwhile = (
+        ""
+        if settings["worthwhile"] is None
+        else f"A gain of {settings['worthwhile']:g} in the deciding metric is called worthwhile. "
+    )
     lines.append(
-        f"A gain of {settings['worthwhile']:g} in the deciding metric is called worthwhile; intervals are at "
+        f"{worthwhile}Intervals are at "
         f"{settings['confidence']:.0%}. {definitions(settings['confidence'])} A law's gain counts from where the measurements end "
         "and is added to what was measured there; a law is asked only where its verdict and the held-out rung allow it."
     )
@@ -35,10 +44,21 @@ def page(advice: dict) -> str:
     if advice["model_size"]:
         lines += ["", "## Data in model size", ""]
         lines += [
-            f"- {_name(m['group'])}: ten times the fine-tuning data is worth a model {_times(m)} as large ({m['status']})."
-            for m in advice["model_size"]
+            f"- {_name(m['group'])}: ten times the fine-tuning data is worth a model {_times(m)}." for m in advice["model_size"]
         ]
     return "\n".join(lines) + "\n"
+
+
+def _inert(value: object) -> Any:
+    """The advice with every text on one line and without markup: names in a table from elsewhere may hold anything."""
+    if isinstance(value, dict):
+        return {_inert(key): _inert(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_inert(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    line = " ".join(printable(value).split()).replace("](", "]\\(").replace("`", "\\`")
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", line)
 
 
 def _cells(*texts: str) -> str:
@@ -71,6 +91,10 @@ def _laws(groups: list[dict]) -> list[str]:
             error = "" if law["are"] is None else f"{law['are']:.2%}"
             difference = "" if law["delta_aicc"] is None else f"{law['delta_aicc']:.1f}"
             lines.append(_cells(_name(group["group"]), group["metric"], law["law"], law["status"], error, difference))
+    for group in groups:
+        if group["not_told_apart"]:
+            laws = " and ".join(group["not_told_apart"])
+            lines += ["", f"{_name(group['group'])}, {group['metric']}: the points cannot tell {laws} apart."]
     return lines
 
 
@@ -93,4 +117,10 @@ def _name(group: dict) -> str:
 
 
 def _times(found: dict) -> str:
-    return f"{interval(found)} times" if found["estimate"] is not None else "(not identified)"
+    """How many times as large a model, where the points say it: a loose interval reaches from nothing to any number."""
+    known = found["estimate"] is not None and found.get("identified") and found["low"] is not None and found["high"] is not None
+    return (
+        f"{interval(found)} times as large ({found['status']})"
+        if known
+        else f"of a size that these points do not identify ({found['status']})"
+    )

@@ -12,8 +12,11 @@ class AdviceSettings(BaseModel):
         None,
         description="column that decides; null: of bleu, chrf, comet, rouge, cross_entropy the first that is never 0 in a task",
     )
-    worthwhile: float = Field(
-        1.0, gt=0, description="smallest improvement of the metric, in its own unit, that is worth a longer pretraining"
+    worthwhile: float | None = Field(
+        None,
+        gt=0,
+        description="smallest improvement of the deciding metric, in its own unit, that is worth a longer pretraining; null: 1 for "
+        "scores of 0-100, 0.01 for scores of 0-1, 0.02 for losses in nats",
     )
     target_score: float | None = Field(None, gt=0, description="score to be reached; null: none, every worthwhile gain counts")
     target_pretraining_tokens: float | None = Field(

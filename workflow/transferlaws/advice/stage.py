@@ -7,7 +7,7 @@ import pandas as pd
 import transferlaws
 from transferlaws.advice.budget import model_size, no_split, splits
 from transferlaws.advice.comparison import compare, compare_laws
-from transferlaws.advice.context import Context, deciding_metric
+from transferlaws.advice.context import Context, deciding_metric, with_worthwhile
 from transferlaws.advice.decide import answer
 from transferlaws.advice.forecast import Candidate, standing
 from transferlaws.advice.page import page
@@ -92,12 +92,15 @@ def _answers(table: pd.DataFrame, documents: dict, settings: AdviceSettings, max
     means = TableMeans(table)
     for task, rows in table.groupby("task"):
         metric, said = deciding_metric(rows, settings)
+        own_settings = with_worthwhile(settings, metric, rows[metric].dropna())
+        if settings.worthwhile is None:
+            said = [*said, f"{task}: a gain of {own_settings.worthwhile:g} in {metric} is called worthwhile"]
         notes += said
         name = "score-log" if metric in SCORES else "cross-entropy-power"
         candidates = [c for c in _candidates(table, documents, name, metric) if c.key["task"] == task]
         for model in sorted({c.key["model"] for c in candidates}):
             own = [c for c in candidates if c.key["model"] == model]
-            context = Context(means.of(task=task, model=model, metric=metric), settings, max_epochs)
+            context = Context(means.of(task=task, model=model, metric=metric), own_settings, max_epochs)
             for size in sorted({float(c.key["finetuning_size"]) for c in own}):
                 measured = [c for c in own if c.key["finetuning_size"] == size and context.means.rungs(c.key["mixture"], size)]
                 rivals, pairs = [standing(c, context) for c in measured], compare(context, size)

@@ -22,8 +22,10 @@ from transferlaws.corpora.contamination import Contamination, TestIndex
 from transferlaws.corpora.items import ItemWriter, Pair, read_items
 from transferlaws.corpora.near_duplicates import NearDuplicates
 from transferlaws.corpora.normalise import key_of, normalise
+from transferlaws.corpora.notices import notices, reasons, refuse_empty, remedies
 from transferlaws.corpora.prepare import Preparation, fill, runs
-from transferlaws.corpora.settings import BitextSettings, Cleaning
+from transferlaws.corpora.rules import Cleaning
+from transferlaws.corpora.settings import BitextSettings
 from transferlaws.corpora.stage import add_common_arguments, write_report
 from transferlaws.errors import UserError
 
@@ -56,19 +58,35 @@ def build(name: str, settings: BitextSettings, cache: Path, output: Path, thread
             for pair, key in _distinct(buckets, settings.cleaning, cleaner.removed):
                 drafts[_split(pair, key, settings, shares)].write(pair)
         report = _separate(name, scratch, output, cleaner.removed)
-    if not report["splits"]["train"]:
-        raise UserError(f"bitext '{name}': no training pair is left of {read} read; removed: {dict(cleaner.removed)}.")
-    if settings.pairs is not None and report["splits"]["train"] < settings.pairs:
+    part, rules, splits, removed = f"bitexts.{name}", settings.cleaning, report["splits"], dict(cleaner.removed)
+    if not splits["train"]:
         raise UserError(
-            f"bitext '{name}': {report['splits']['train']} training pairs are left of {read} read, but the config says `pairs: "
-            f"{settings.pairs}`. Lower it, or see in {output}/report.json why so many were removed: {dict(cleaner.removed)}."
+            f"bitext '{name}': no training pair is left of {read} read; removed: {reasons(removed)}."
+            f"{remedies(removed, part, rules)}"
         )
+    if settings.pairs is not None and splits["train"] < settings.pairs:
+        raise UserError(
+            f"bitext '{name}': {splits['train']} training pairs are left of {read} read, but the config says `pairs: "
+            f"{settings.pairs}`. Lower it, or keep more; removed: {reasons(removed)}.{remedies(removed, part, rules)}"
+        )
+    refuse_empty(part, splits, _asked(part, settings, shares), removed, rules)
     head = {"name": name, "kind": "bitext", "languages": list(settings.languages), "source": settings.source}
     head |= {"version": provenance.version, "licence": provenance.licence, "inputs": provenance.files, "read": read}
     counts = {"removed": dict(sorted(cleaner.removed.items())), "changed": dict(sorted(cleaner.changed.items()))}
-    report = {**head, "kept": report["pairs"], **counts, **report}
+    said = notices(part, [*settings.languages], rules, report["pairs"], removed)
+    report = {**head, "kept": report["pairs"], **counts, **report, "notices": said}
     write_report(output, report, [f"{split}.jsonl.zst" for split in SPLITS])
     return report
+
+
+def _asked(part: str, settings: BitextSettings, shares: dict[str, float]) -> dict[str, str]:
+    """The splits that must not be empty -> what gives them items."""
+    asked = {split: f"Look at {part}.{split}_paths or {split}_split: no pair of them can be used." for split in settings.prescribed}
+    for split, share in shares.items():
+        if share:
+            files = "" if split == "monolingual" else f", or a set of your own ({part}.{split}_paths)"
+            asked[split] = f"Give a larger share than {part}.{split}: {share:g}{files}."
+    return asked
 
 
 def _distinct(buckets: Buckets, rules: Cleaning, removed: Counter[str]) -> Iterator[tuple[Pair, int]]:

@@ -1,10 +1,10 @@
-"""Overlap with dev and test sets: word 8-grams, whole short items, and groups such as verse ids."""
+"""Overlap with dev and test sets: grams that say as much as eight words, whole short items, and groups such as verse ids."""
 
 from collections import Counter
 from collections.abc import Iterable
 
 from transferlaws.corpora.items import Document, Pair
-from transferlaws.corpora.normalise import GRAM, grams, normalise
+from transferlaws.corpora.normalise import GRAM, WORD, grams, normalise, weight
 
 
 class TestIndex:
@@ -34,7 +34,7 @@ class TestIndex:
     def overlap(self, item: Document | Pair) -> Counter[str]:
         """How many grams the item shares with each set; empty if none. A shared group counts as one gram.
 
-        Lines of fewer than eight words are also compared whole, since a document may hold a test sentence as one of its lines.
+        Lines that say less than eight words are also compared whole, since a document may hold a test sentence as one of its lines.
         """
         bits: Counter[int] = Counter()
         if item.group in self._groups:
@@ -48,7 +48,7 @@ class TestIndex:
             if "\n" in text:
                 for line in text.splitlines():
                     line = normalise(line)
-                    if line in known and line.count(" ") < GRAM - 1:
+                    if line in known and weight(line) < GRAM * WORD:
                         bits[known[line]] += 1
         shared: Counter[str] = Counter()
         for mask, count in bits.items():

@@ -19,8 +19,10 @@ from transferlaws.corpora.contamination import Contamination, TestIndex
 from transferlaws.corpora.items import Document, ItemWriter, Pair, read_items
 from transferlaws.corpora.near_duplicates import NearDuplicates
 from transferlaws.corpora.normalise import key_of, normalise
+from transferlaws.corpora.notices import notices, reasons, refuse_empty, remedies
 from transferlaws.corpora.prepare import Preparation, fill, runs
-from transferlaws.corpora.settings import Cleaning, CorpusSettings
+from transferlaws.corpora.rules import Cleaning
+from transferlaws.corpora.settings import CorpusSettings
 from transferlaws.corpora.stage import add_common_arguments, write_report
 from transferlaws.errors import UserError
 from transferlaws.files import check_sha256, read_json
@@ -72,8 +74,14 @@ def build(
             writer.write(document)
     if check.removed:
         cleaner.removed["contamination"] = check.removed
+    part, rules, removed = f"corpora.{name}", settings.cleaning, dict(cleaner.removed)
     if not splits["train"]:
-        raise UserError(f"corpus '{name}': no training document is left of {read} read; removed: {dict(cleaner.removed)}.")
+        raise UserError(
+            f"corpus '{name}': no training document is left of {read} read; removed: {reasons(removed)}."
+            f"{remedies(removed, part, rules)}"
+        )
+    asked = {"valid": f"Give a larger share than {part}.valid: {settings.valid:g}."} if settings.valid else {}
+    refuse_empty(part, splits, asked, removed, rules)
     report = {"name": name, "kind": "corpus", "languages": [settings.language], "source": settings.source}
     report |= {"version": provenance.version, "licence": provenance.licence, "inputs": provenance.files, "read": read}
     report |= {
@@ -83,6 +91,7 @@ def build(
     }
     report |= {"contamination": check.sets(), "splits": splits}
     report |= {"documents": writer.items, "characters": writer.characters, "bytes": writer.bytes}
+    report["notices"] = notices(part, [settings.language], rules, writer.items, removed)
     write_report(output, report, [FILE])
     return report
 

@@ -6,15 +6,24 @@ OPUS WMT-News *is* the WMT test sets; a cohort of published models was trained o
 import re
 
 _COLLECTIONS = re.compile(
-    r"wmt[-_ ]?news|news[-_ ]?(?:test|dev|syscomb)|newsdiscuss|(?<![a-z])(?:flores|ntrex|tico[-_]?19)|iwslt.*(?:tst|dev)\d{4}",
+    r"(?<![a-z])wmt[-_ ]?news(?![a-z])"
+    r"|(?<![a-z])news[-_ ]?(?:discuss)?[-_ ]?(?:test|dev|syscomb)[-_ ]?(?:19|20)\d\d"
+    r"|(?<![a-z])news(?:discuss)?(?:test|dev|syscomb)(?![a-z])"
+    r"|(?<![a-z])flores(?:[-_ ]?(?:101|200|v\d|plus|dev)|\+)|(?:^|/)flores(?:$|/|\.[a-z_-]+$)"
+    r"|(?<![a-z])ntrex(?![a-z])|(?<![a-z])tico[-_]?19|iwslt.*(?:tst|dev)\d{4}",
     re.IGNORECASE,
 )
 _WMT_DATASET = re.compile(r"(?:^|/)wmt\d\d", re.IGNORECASE)
 
 
 def is_held_out(name: str) -> bool:
-    """Whether a file, dataset or origin is named as a test set of the field."""
+    """Whether a dataset or an origin is named as a test set of the field."""
     return bool(_COLLECTIONS.search(name))
+
+
+def is_held_out_file(path: str) -> bool:
+    """Whether a file, or the folder it lies in, is named as one; what stands above says nothing of it."""
+    return is_held_out("/".join(path.split("/")[-2:]))
 
 
 def is_held_out_split(dataset: str, split: str) -> bool:

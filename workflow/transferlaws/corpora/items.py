@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,14 @@ class Pair:
 
 
 Item = TypeVar("Item", Document, Pair)
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def is_unicode(item: Document | Pair) -> bool:
+    """Whether every character can be written: JSON can spell half a surrogate pair, which is none."""
+    return not any(_SURROGATE.search(getattr(item, name)) for name in item.__slots__)
 
 
 _DECODE = json.JSONDecoder().decode

@@ -3,9 +3,10 @@
 import xxhash
 from datasketch import MinHash, MinHashLSH
 
-from transferlaws.corpora.normalise import normalise
+from transferlaws.corpora.normalise import grams, normalise
 
 PERMUTATIONS = 64
+SHINGLE = 3  # words
 
 
 class NearDuplicates:
@@ -20,8 +21,7 @@ class NearDuplicates:
 
     def seen(self, text: str) -> bool:
         """Whether a text like this one was shown before; if not, it is remembered."""
-        words = normalise(text).split()
-        shingles = {" ".join(words[start : start + 3]).encode() for start in range(max(1, len(words) - 2))}
+        shingles = {gram.encode() for gram in grams(normalise(text), SHINGLE)} or {b""}
         sketch = self._empty.copy()
         sketch.update_batch(sorted(shingles))
         if any(sketch.jaccard(self._known[key]) >= self.threshold for key in self._index.query(sketch)):

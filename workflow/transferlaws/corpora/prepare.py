@@ -8,7 +8,7 @@ from itertools import groupby, islice
 from transferlaws.corpora.buckets import Buckets
 from transferlaws.corpora.cleaning import Cleaner
 from transferlaws.corpora.contamination import Contamination
-from transferlaws.corpora.items import Document, Pair, encode
+from transferlaws.corpora.items import Document, Pair, encode, is_unicode
 from transferlaws.corpora.normalise import key_of, normalise
 from transferlaws.progress import Progress
 
@@ -25,7 +25,9 @@ class Preparation:
         """(key, encoded item) of the items that may stay."""
         kept = []
         for item in items:
-            if self.cleaner.clean(item) and (self.check is None or self.check.clean(item)):
+            if not is_unicode(item):
+                self.cleaner.removed["lone_surrogate"] += 1
+            elif self.cleaner.clean(item) and (self.check is None or self.check.clean(item)):
                 kept.append((key_of(item.group or normalise(item.texts[0]) or item.texts[0]), encode(item)))
         return kept
 

@@ -1,62 +1,28 @@
-"""Settings of corpora and bitexts: where text comes from, and how it is cleaned and split."""
+"""Settings of corpora and bitexts: where text comes from, and how it is split."""
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from transferlaws.corpora.held_out import is_held_out, is_held_out_split
+from transferlaws.corpora.held_out import is_held_out_file, is_held_out_split
+from transferlaws.corpora.languages import PATTERN, language_code
+from transferlaws.corpora.rules import BitextCleaning, Cleaning, Settings, Share
 from transferlaws.options import OwnFiles
 
 
-class Settings(BaseModel):
-    """Base: unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _not_held_out(path: str) -> str:
-    if is_held_out(path):
-        raise ValueError(f"'{path}' is a test set of the field by its name: it may be a dev or test set, but never training text")
-    return path
+def _from_zero(column: str | int) -> str | int:
+    if isinstance(column, int) and column < 0:
+        raise ValueError("positions count from 0, the first column: count from the left")
+    return column
 
 
-TrainingPath = Annotated[str, AfterValidator(_not_held_out)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$|^(code|dna|formal)$", description="ISO 639 code, or code, dna, formal")]
-
-
-class Cleaning(Settings):
-    """Which cleaning rules run. Each is counted in report.json under its name."""
-
-    unicode: bool = Field(True, description="Normalise to Unicode NFC; Romanian cedillas become commas below.")
-    control_characters: bool = Field(True, description="Remove control and invisible characters and directional overrides.")
-    whitespace: bool = Field(True, description="Collapse runs of spaces, trim lines.")
-    markup: bool = Field(False, description="Remove tags and character entities; remove items with plural or select messages.")
-    accelerators: bool = Field(False, description="Remove the accelerator marks & and _ of interface strings.")
-    placeholders: bool = Field(True, description="Remove pairs whose two sides have different format placeholders.")
-    identical: bool = Field(True, description="Remove pairs whose two sides are the same but for case.")
-    duplicates: bool = Field(True, description="Keep one of the items that are equal once normalised (letters only, lower case).")
-    language: bool = Field(
-        True, description="Remove texts of five words or more that are, with 90 % confidence, in another language."
-    )
-    near_duplicates: Share = Field(
-        0.0, description="Keep one of the items whose word 3-grams (of the source) overlap at least this much, as 0.8; 0: off."
-    )
-    repeated_sources: bool = Field(False, description="Keep one pair of those with the same normalised source.")
-    min_words: int = Field(1, ge=1, description="Fewest words of a text (of each side of a pair).")
-    max_words: int = Field(100_000, ge=1, description="Most words of a text (of each side of a pair).")
-    max_characters: int = Field(1_000_000, ge=1, description="Most characters of a text (of each side of a pair).")
-    min_letters: Share = Field(0.0, description="Least share of letters among a text's characters.")
-    max_ratio: float = Field(0.0, ge=0, description="Most that one side's characters + 10 may be of the other's + 10; 0: no limit.")
-
-
-class BitextCleaning(Cleaning):
-    """Cleaning with the defaults of sentence pairs."""
-
-    max_words: int = Field(200, ge=1, description="Most words of each side.")
-    max_characters: int = Field(2_000, ge=1, description="Most characters of each side.")
-    min_letters: Share = Field(0.5, description="Least share of letters among a side's characters.")
-    max_ratio: float = Field(2.5, ge=0, description="Most that one side's characters + 10 may be of the other's + 10; 0: no limit.")
+Column = Annotated[str | int, AfterValidator(_from_zero)]
+Language = Annotated[
+    str,
+    BeforeValidator(language_code),
+    Field(description="Language: ISO 639, with a script or region where it matters (de, pt-BR, zh-Hans); or code, dna, formal."),
+    WithJsonSchema({"type": "string", "pattern": PATTERN}),
+]
 
 
 class Package(Settings):
@@ -68,13 +34,34 @@ class Package(Settings):
     licence: str = Field(min_length=1, description="Its licence, recorded in the results.")
 
 
-class _Corpus(Settings):
-    language: Language = Field(description="Language of the text.")
+class _Given(Settings):
+    @model_validator(mode="after")
+    def _no_test_sets(self) -> "_Given":
+        rules: Cleaning = self.cleaning
+        named = [path for name in ("paths", "target_paths") for path in getattr(self, name, ())]
+        for path in named if rules.held_out and getattr(self, "source", "") == "files" else ():
+            if is_held_out_file(path):
+                raise ValueError(
+                    f"'{path}' is a test set of the field by its name: it may be a dev or test set, but never training text. "
+                    "If it is something else, say so with `cleaning: {held_out: false}`"
+                )
+        if rules.held_out and isinstance(self, _Hub) and is_held_out_split(self.dataset, self.split):
+            raise ValueError(
+                f"split '{self.split}' of '{self.dataset}' is a test set of the field: it may be a dev_split or test_split only. "
+                "If it is something else, say so with `cleaning: {held_out: false}`"
+            )
+        return self
+
+
+class _Corpus(_Given):
+    language: Language = Field(
+        description="Language: ISO 639, with a script or region where it matters (de, pt-BR, zh-Hans); or code, dna, formal."
+    )
     valid: Share = Field(0.01, description="Share of the documents set aside to measure the upstream loss.")
     cleaning: Cleaning = Field(default_factory=Cleaning, description="Cleaning rules.")
 
 
-class _Bitext(Settings):
+class _Bitext(_Given):
     languages: tuple[Language, Language] = Field(description="Source and target language.")
     test: Share = Field(0.02, description="Share of the pairs that are test pairs, chosen by the hash of the normalised source.")
     dev: Share = Field(0.02, description="Share that are dev pairs.")
@@ -93,7 +80,10 @@ class _Bitext(Settings):
         if total >= 1:
             raise ValueError(f"test + dev + monolingual is {total:g}: it must be less than 1, or nothing is left to train on")
         if self.languages[0] == self.languages[1]:
-            raise ValueError(f"languages are both '{self.languages[0]}': a bitext has two")
+            raise ValueError(
+                f"languages are both '{self.languages[0]}': a bitext has two. Tell variants of one language by script or region, "
+                "as in [sr-Cyrl, sr-Latn] or [pt-BR, pt-PT]"
+            )
         return self
 
     @property
@@ -132,9 +122,16 @@ class BitextCorpus(_Corpus):
     bitext: str = Field(description="Name of the bitext.")
 
 
+_QUOTED = (
+    "Whether cells of a TSV are quoted, as spreadsheets and pandas write them; left out: they are not, and a file that looks as if "
+    "they were is refused."
+)
+
+
 class _Documents(Settings):
     format: Literal["txt", "tsv", "jsonl", "parquet"] | None = Field(None, description="Format; left out, the suffix tells it.")
-    column: str | int = Field("text", description="Column of a table; a position from 0 for TSV without a line of names.")
+    column: Column = Field("text", description="Column of a table; a position from 0 for TSV without a line of names.")
+    quoted: bool | None = Field(None, description=_QUOTED)
     unit: Literal["line", "paragraph", "file"] = Field("line", description="What a document of a .txt file is.")
 
 
@@ -142,7 +139,7 @@ class FilesCorpus(_Documents, _Licensed, _Corpus):
     """Your own text."""
 
     source: Literal["files"] = Field(description="Files by path or glob.")
-    paths: Annotated[list[TrainingPath], OwnFiles()] = Field(
+    paths: Annotated[list[str], OwnFiles()] = Field(
         min_length=1, description="Paths or globs: .txt, .tsv, .jsonl, .parquet, also .gz, .xz, .zst, .bz2."
     )
 
@@ -151,8 +148,9 @@ class _Pairs(Settings):
     format: Literal["tsv", "jsonl", "parquet", "tmx", "gettext"] | None = Field(
         None, description="Format; left out, the suffix tells it."
     )
-    columns: tuple[str | int, str | int] = Field((0, 1), description="Columns of source and target: names, or positions in TSV.")
-    origin_column: str | int | None = Field(None, description="Column that names the collection a pair came from.")
+    columns: tuple[Column, Column] = Field((0, 1), description="Columns of source and target: names, or positions in TSV.")
+    origin_column: Column | None = Field(None, description="Column that names the collection a pair came from.")
+    quoted: bool | None = Field(None, description=_QUOTED)
     origin: str = Field("", description="Name of the collection, where no column tells it; left out, the file's name.")
 
 
@@ -160,10 +158,10 @@ class FilesBitext(_Pairs, _Licensed, _Bitext):
     """Your own sentence pairs."""
 
     source: Literal["files"] = Field(description="Files by path or glob.")
-    paths: Annotated[list[TrainingPath], OwnFiles()] = Field(
+    paths: Annotated[list[str], OwnFiles()] = Field(
         min_length=1, description="Paths or globs: .tsv, .jsonl, .parquet, .tmx, .po, .mo, or lines of the source."
     )
-    target_paths: Annotated[list[TrainingPath], OwnFiles()] = Field(
+    target_paths: Annotated[list[str], OwnFiles()] = Field(
         default_factory=list, description="Lines of the target, file by file aligned with `paths`."
     )
     dev_paths: Annotated[list[str], OwnFiles()] = Field(default_factory=list, description="A dev set of your own.")
@@ -195,10 +193,6 @@ class _Hub(Settings):
     def _pinned(self) -> "_Hub":
         if not self.revision and not self.dataset.startswith((".", "/")):
             raise ValueError(f"revision is missing: pin the commit (40 hexadecimal digits) of '{self.dataset}' that you want")
-        if is_held_out_split(self.dataset, self.split):
-            raise ValueError(
-                f"split '{self.split}' of '{self.dataset}' is a test set of the field: it may be a dev_split or test_split only"
-            )
         return self
 
 

@@ -4,7 +4,6 @@ What the config does not tell is assumed (the constants below), and nothing stop
 the workflow asks for every job's memory and time limit here.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from transferlaws.config import SCRATCH
 from transferlaws.layout import Curve, Layout
 from transferlaws.tokens.settings import VocabularySettings
+from transferlaws.training.schedules import evaluation_steps
 
 BYTES_PER_TOKEN = 4.0  # of text, UTF-8; between 3 (small vocabularies) and 5 (large ones, English)
 SENTENCE_TOKENS = 32  # of one side of a pair: general sentences; longer where `length` is what counts
@@ -127,8 +127,8 @@ class Costs:
         """
         settings, task = self.study.finetuning, self.study.tasks[curve.task]
         items = curve.finetuning_size if task.kind == "translation" else curve.finetuning_size / settings.length
-        steps = min(settings.max_steps, round(settings.max_epochs * max(-(-items // settings.batch), 1)))
-        steps_and_checks = steps * settings.batch + settings.evaluations * settings.dev_items / 3
+        steps = settings.most_steps(max(-(-items // settings.batch), 1))[0]
+        steps_and_checks = steps * settings.batch + len(evaluation_steps(settings, steps)) * settings.dev_items / 3
         on_cpu, starts, rates = self.study.compute.device == "cpu", self._starts(curve), len(settings.learning_rates)
         flops = starts * rates * self._flops(curve, settings.length, steps_and_checks)
         groups = settings.groups(starts, on_cpu)
@@ -159,7 +159,7 @@ class Costs:
         """Text tokens that a corpus must hold if no mixture is to repeat it."""
         used = {run.mixture for run in self.layout.trajectories}
         weights = [self.study.mixtures[mixture].get(corpus, 0.0) for mixture in used]
-        fine_tuned = [float(task.tokens[-1]) for task in self.study.tasks.values() if task.kind == "lm" and task.corpus == corpus]
+        fine_tuned = [float(task.largest) for task in self.study.tasks.values() if task.kind == "lm" and task.corpus == corpus]
         return max([self.study.pretraining.ladder[-1] * weight for weight in weights] + fine_tuned, default=0.0)
 
     def corpus(self, corpus: str) -> Cost:
@@ -170,50 +170,16 @@ class Costs:
     def bitext(self, bitext: str) -> Cost:
         """One bitext: its download, its cleaned pairs and its tokens."""
         settings = self.study.bitexts[bitext]
-        pairs = max(task.pairs[-1] for task in self.study.tasks.values() if task.kind == "translation" and task.bitext == bitext)
+        pairs = max(task.largest for task in self.study.tasks.values() if task.kind == "translation" and task.bitext == bitext)
         tokens = 2.0 * pairs * SENTENCE_TOKENS
         return self._text(tokens, settings.max_bytes if settings.source == "hub" else 0.0)
+
+    def sentences(self) -> int:
+        """Test items of all fine-tuned models together: rows of `sentences.parquet`."""
+        return (self.study.evaluation.test_items or TEST_ITEMS) * sum(self._starts(curve) for curve in self.layout.curves)
 
     def _text(self, tokens: float, most: float) -> Cost:
         raw = tokens * BYTES_PER_TOKEN
         # zstd keeps about 0.4 of text; shards take 2 or 4 bytes a token
         disk = 0.4 * raw + tokens * (2 if self.vocabulary <= 1 << 16 else 4)
         return Cost(seconds=raw / TEXT_RATE, tokens=tokens, download_bytes=min(raw, most), disk_bytes=disk)
-
-    # what a job asks of the machine
-
-    def memory(self, cost: Cost) -> int:
-        """Main memory of a job, MB: on a CPU the training itself, beside a GPU the copy of the state that is saved."""
-        if not cost.device_bytes:
-            return 4000
-        parameters = cost.device_bytes / TRAINING_BYTES
-        if self.study.compute.device == "cpu":
-            return round(3000 * cost.processes + parameters * TRAINING_BYTES / 1e6)
-        return round(6000 + parameters * (STATE_BYTES + 4) / 1e6)
-
-    def minutes(self, cost: Cost) -> int:
-        """Time limit of a job."""
-        return round(20 + self.study.compute.margin * cost.seconds / 60)
-
-    def of(self, rule: str, wildcards: object, threads: int | None = None) -> Cost:
-        """The cost of a rule's job; `threads` are those it gets, left out: what it asks for."""
-        if rule in ("corpus", "corpus_tokens"):
-            return self.corpus(wildcards.corpus)
-        if rule in ("bitext", "bitext_tokens"):
-            return self.bitext(wildcards.bitext)
-        if rule == "pretrain":
-            return self.pretrain(wildcards.model)
-        curve = Curve(wildcards.model, wildcards.mixture, wildcards.task, int(wildcards.finetuning_size))
-        return self.finetune(curve, threads) if rule == "finetune" else self.evaluate(curve)
-
-    def threads(self, rule: str) -> Callable[..., int]:
-        """A rule's `threads`: one for every process that trains."""
-        return lambda wildcards: self.of(rule, wildcards).processes
-
-    def mem_mb(self, rule: str) -> Callable[..., int]:
-        """A rule's `mem_mb`: grows with every attempt."""
-        return lambda wildcards, threads, attempt: attempt * self.memory(self.of(rule, wildcards, threads))
-
-    def runtime(self, rule: str) -> Callable[..., int]:
-        """A rule's `runtime` in minutes: grows with every attempt."""
-        return lambda wildcards, threads, attempt: attempt * self.minutes(self.of(rule, wildcards, threads))

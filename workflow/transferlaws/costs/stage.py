@@ -9,6 +9,7 @@ import yaml
 
 from transferlaws.config import overlay
 from transferlaws.costs.estimate import DEVICES, SENTENCE_TOKENS, TEST_ITEMS, Cost, Costs
+from transferlaws.costs.jobs import Jobs
 from transferlaws.errors import UserError
 from transferlaws.files import atomic
 from transferlaws.format import amount
@@ -93,6 +94,7 @@ def table(costs: Costs) -> list[dict]:
 
 
 def _row(stage: str, model: str, jobs: list[Cost], costs: Costs) -> dict:
+    asked = Jobs(costs)
     trained = stage not in ("bitext", "corpus")
     return {
         "stage": stage,
@@ -105,8 +107,8 @@ def _row(stage: str, model: str, jobs: list[Cost], costs: Costs) -> dict:
         "download_bytes": round(sum(job.download_bytes for job in jobs)),
         "disk_bytes": round(sum(job.disk_bytes for job in jobs)),
         "device_memory_bytes": round(max((job.device_bytes for job in jobs), default=0.0)) if trained else "",
-        "mem_mb": max(map(costs.memory, jobs), default=0) if trained else "",
-        "runtime_minutes": max(map(costs.minutes, jobs), default=0) if trained else "",
+        "mem_mb": max((asked.memory(stage, job) for job in jobs), default=0) if trained else "",
+        "runtime_minutes": max(map(asked.minutes, jobs), default=0) if trained else "",
     }
 
 

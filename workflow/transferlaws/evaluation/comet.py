@@ -3,6 +3,7 @@
 import numpy as np
 
 from transferlaws.errors import UserError
+from transferlaws.training.job import gpu_given
 
 
 class Comet:
@@ -19,7 +20,7 @@ class Comet:
             raise UserError("scoring.comet is set, but COMET is not installed: pip install 'transferlaws[comet]'.") from None
         path = name if name.endswith(".ckpt") else comet.download_model(name)
         self.model, self.name, self.version = comet.load_from_checkpoint(path), name, getattr(comet, "__version__", "unknown")
-        self.gpus = int(torch.cuda.is_available())
+        self.gpus = int(torch.cuda.is_available() and gpu_given())
 
     @property
     def signature(self) -> str:

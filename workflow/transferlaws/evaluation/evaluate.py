@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from transferlaws.evaluation.decode import beam_search, greedy
+from transferlaws.evaluation.decode import EOS, beam_search, greedy
 from transferlaws.evaluation.settings import EvaluationSettings
 from transferlaws.files import atomic, check_sha256, read_json, sha256, write_json
 from transferlaws.model.checkpoint import load_checkpoint
@@ -17,6 +17,7 @@ from transferlaws.model.transformer import Transformer
 from transferlaws.options import add_json
 from transferlaws.progress import Progress
 from transferlaws.tokens.vocabulary import Vocabulary
+from transferlaws.training import cut
 from transferlaws.training.device import choose_device
 from transferlaws.training.examples import Examples, open_examples
 from transferlaws.training.settings import CPU_GROUP
@@ -58,6 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
             for split, examples in splits.items():
                 frames += _predictions(model, rows, split, examples, vocabulary, settings, progress)
     table = pd.concat(frames, ignore_index=True)
+    lost = {split: _lost(table, split, examples, settings) for split, examples in splits.items()}
     output = Path(arguments.output)
     with atomic(output / "predictions.parquet") as temporary:
         table.to_parquet(temporary, index=False)
@@ -67,9 +69,27 @@ def run(arguments: argparse.Namespace) -> None:
             **{name: curve[name] for name in ("model", "mixture", "task", "kind", "finetuning_size")},
             "curve": curve,
             "settings": settings.model_dump(),
+            "cut": lost,
             "predictions_sha256": sha256(output / "predictions.parquet"),
         },
     )
+
+
+def _lost(table: pd.DataFrame, split: str, examples: Examples, settings: EvaluationSettings) -> dict[str, int]:
+    """What the limits of length took from a split: counts of items, and of hypotheses over all states of the curve; logged."""
+    counts = cut.counts(examples)
+    limit = f"evaluation.length ({settings.length} tokens)"
+    where = f"split {split}"
+    cut.say(where, counts["items"], {"sources": counts["sources_cut"], "targets": counts["targets_cut"]}, limit)
+    if split != "test" or examples.sources is None:
+        return counts
+    beyond = int((examples.whole[1] + 1 > settings.max_length).sum())
+    rows = table[table["split"] == split]
+    ended = int(rows["hypothesis_cut"].sum())
+    limit = f"evaluation.max_length ({settings.max_length} tokens)"
+    cut.say(where, counts["items"], {"references": beyond}, f"a hypothesis may be by {limit}")
+    cut.say(where, len(rows), {"hypotheses": ended}, limit)
+    return counts | {"references_cut": beyond}
 
 
 def _predictions(
@@ -84,6 +104,7 @@ def _predictions(
     """One frame a replica."""
     losses = np.zeros((len(rows), len(examples)))
     hypotheses: list[list[str | None]] = [[None] * len(examples) for _ in rows]
+    unended = np.zeros(losses.shape, dtype=bool)
     translate = split == "test" and examples.sources is not None
     for indices in examples.sorted_batches(settings.batch):
         source, target = examples.batch(indices)
@@ -95,6 +116,7 @@ def _predictions(
             else:
                 found = beam_search(model, ids, settings.max_length, settings.beam, settings.length_penalty)
             for replica, batch in enumerate(found.cpu().numpy()):
+                unended[replica, indices] = ~(batch == EOS).any(axis=1)
                 for index, text in zip(indices, vocabulary.decode(batch), strict=True):
                     hypotheses[replica][index] = text
         progress.update(len(indices) * len(rows))
@@ -110,5 +132,6 @@ def _predictions(
                 "tokens": examples.targets.sizes + 1,
                 "characters": characters,
                 "hypothesis": pd.array(hypotheses[replica], dtype="string"),
+                "hypothesis_cut": unended[replica],
             }
         )

@@ -5,7 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from sacrebleu.metrics import BLEU, CHRF
 
+from transferlaws.errors import UserError
 from transferlaws.evaluation.settings import ScoreSettings
+from transferlaws.evaluation.tokenizers import problems, tokenizer_for
 from transferlaws.seeding import generator
 
 
@@ -19,10 +21,17 @@ class Score(NamedTuple):
 
 
 class Scorer:
-    """Scores systems against one list of references; tokenises the references once."""
+    """Scores systems against one list of references in a language; tokenises the references once."""
 
-    def __init__(self, references: list[str], settings: ScoreSettings) -> None:
-        self.bleu = BLEU(references=[references], tokenize=settings.tokenize)
+    def __init__(self, references: list[str], settings: ScoreSettings, language: str | None = None) -> None:
+        tokenize = tokenizer_for(settings, language)
+        try:
+            self.bleu = BLEU(references=[references], tokenize=tokenize)
+        except (ImportError, RuntimeError, OSError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(
+                f"scoring.tokenize: `{tokenize}` cannot be used here ({reason:.200}). {' '.join(problems(settings, {'': 'en'}))}"
+            ) from None
         self.chrf = CHRF(references=[references], word_order=settings.chrf_word_order)
         count = len(references)
         random = generator(settings.seed, "bootstrap", count)

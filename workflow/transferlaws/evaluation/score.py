@@ -4,6 +4,7 @@ import argparse
 import io
 import json
 from pathlib import Path
+from typing import Any, NotRequired
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,10 @@ from typing_extensions import TypedDict
 
 from transferlaws.errors import UserError
 from transferlaws.evaluation.comet import Comet
+from transferlaws.evaluation.expected import check_expected
 from transferlaws.evaluation.metrics import Scorer
 from transferlaws.evaluation.settings import ScoreSettings
-from transferlaws.files import atomic, check_sha256, read_json, write_sums
+from transferlaws.files import atomic, canonical_json, check_sha256, read_json, write_sums
 from transferlaws.measurements.table import write_measurements
 from transferlaws.options import add_json
 from transferlaws.progress import Progress
@@ -25,6 +27,7 @@ class MixtureOf(TypedDict):
 
     languages: dict[str, int | float]
     reports: list[str]
+    weights: NotRequired[dict[str, int | float]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mixtures",
         dict[str, MixtureOf],
         required=True,
-        help='mixture -> {"languages": {language: share}, "reports": [report.json of its corpora]}; scratch may be left out',
+        help='mixture -> {"languages": {language: share}, "reports": [report.json of its corpora], "weights": {corpus: share}}; '
+        "scratch may be left out, weights too",
+    )
+    add_json(
+        parser,
+        "--expected",
+        dict[str, Any],
+        help="the curves, seeds, ladder and settings of the study: others are refused; left out: any",
     )
     parser.add_argument("--output", required=True, metavar="FILE", help="measurements.csv")
     parser.add_argument("--sentences", required=True, metavar="FILE", help="sentences.parquet")
@@ -55,11 +65,13 @@ def run(arguments: argparse.Namespace) -> None:
     settings: ScoreSettings = arguments.settings
     comet = Comet(settings.comet) if settings.comet else None
     tasks = {name: Task(name, value, settings, comet) for name, value in arguments.tasks.items()}
-    mixtures = arguments.mixtures
+    mixtures, expected = arguments.mixtures, arguments.expected
     rows, sentences = [], []
     with Progress("score", len(arguments.evaluations), "curves") as progress:
         for folder in map(Path, arguments.evaluations):
             evaluation = read_json(folder / "evaluation.json")
+            if expected:
+                check_expected(evaluation, expected, folder / "evaluation.json")
             check_sha256(folder / "predictions.parquet", evaluation["predictions_sha256"], folder / "evaluation.json")
             if evaluation["task"] not in tasks:
                 raise UserError(f"{folder / 'evaluation.json'}: task {evaluation['task']!r} is not in --tasks {sorted(tasks)}.")
@@ -104,7 +116,7 @@ class Task:
                 f"task {self.name}: {count} predictions, but {self.folder} has {len(self.references)} test pairs. Evaluate again."
             )
         if count not in self._scorers:
-            self._scorers[count] = Scorer(self.references[:count], self.settings)
+            self._scorers[count] = Scorer(self.references[:count], self.settings, self.target)
         return self._scorers[count]
 
     def alignment(self, languages: dict[str, float]) -> float | None:
@@ -132,6 +144,8 @@ def curve_rows(evaluation: dict, predictions: pd.DataFrame, task: Task, mixture:
     head["finetuning_unit"] = "pairs" if curve["kind"] == "translation" else "tokens"
     head["alignment"] = task.alignment(mixture["languages"])
     head["contamination_removed"] = task.removed(mixture["reports"])
+    if weights := mixture.get("weights"):
+        head["mixture_weights"] = canonical_json(weights)
     groups = dict(list(predictions.query("split == 'test'").groupby(["seed", "pretraining_tokens"])))
     result = []
     for replica in curve["replicas"]:
@@ -146,11 +160,21 @@ def curve_rows(evaluation: dict, predictions: pd.DataFrame, task: Task, mixture:
             "test_tokens": int(test["tokens"].sum()),
             "test_sha256": task.sha256,
         }
+        if curve["kind"] == "translation":
+            row |= _cut(curve, replica, evaluation["cut"]["test"], test)
         frame = test[["seed", "pretraining_tokens", "index", "nll", "tokens", "characters"]].assign(
             **{name: head[name] for name in ("task", "model", "mixture", "finetuning_size")}, **statistics
         )
         result.append((row, frame))
     return result
+
+
+def _cut(curve: dict, replica: dict, counts: dict, test: pd.DataFrame) -> dict:
+    """What limits of length took away, split by split."""
+    row = {f"finetuning_{name}": replica["cut"][name] for name in ("sources_cut", "targets_cut")}
+    row |= {f"dev_{name}": curve["dev_cut"][name] for name in ("sources_cut", "targets_cut")}
+    row |= {f"test_{name}": counts[name] for name in ("sources_cut", "targets_cut", "references_cut")}
+    return row | {"test_hypotheses_cut": int(test["hypothesis_cut"].sum())}
 
 
 def _scores(test: pd.DataFrame, task: Task) -> tuple[dict, dict]:
@@ -182,5 +206,5 @@ def _pretraining(replica: dict) -> dict:
 def _finetuning(replica: dict) -> dict:
     names = ("pairs", "tokens", "positions", "characters", "epochs", "flops")
     row = {f"finetuning_{name}": replica[name] for name in names}
-    row["finetuning_steps"] = replica["best_step"]
+    row["finetuning_steps"], row["finetuning_stopped"] = replica["best_step"], replica["stopped"]
     return row | {name: replica[name] for name in ("learning_rate", "dev_cross_entropy", "status")}

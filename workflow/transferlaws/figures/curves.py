@@ -13,6 +13,7 @@ from scipy.interpolate import PchipInterpolator
 from transferlaws.figures import style
 from transferlaws.figures.inputs import SCRATCH, Fit
 from transferlaws.format import count, percent
+from transferlaws.measurements.means import seed_mean
 
 LABELS = {
     "bleu": "BLEU",
@@ -84,7 +85,7 @@ def draw_scratch(axes: Axes, rows: pd.DataFrame, column: str, key: Key) -> list[
     key.scratch = True
     if len(values) > 1:
         axes.axhspan(values.min(), values.max(), color=style.BASELINE, alpha=0.15, linewidth=0, zorder=0.5)
-    axes.axhline(values.mean(), color=style.BASELINE, linewidth=1, zorder=0.6)
+    axes.axhline(seed_mean(values), color=style.BASELINE, linewidth=1, zorder=0.6)
     return values.tolist()
 
 
@@ -140,7 +141,7 @@ def draw_law(axes: Axes, rows: pd.DataFrame, column: str, mark: style.Mark, fit:
     Returns the note that the panel must show, or None where the law holds.
     """
     if fit is None or not fit.has_curve or "pretraining_tokens" not in fit.band:
-        means = rows.groupby("pretraining_tokens")[column].mean()
+        means = rows.groupby("pretraining_tokens")[column].agg(seed_mean)
         axes.plot(means.index, means.to_numpy(), color=mark.colour, linestyle=":", linewidth=0.9, zorder=1.5)
         key.joined |= len(means) > 1
         return None if fit is None else "law fitted on another x" if fit.has_curve else fit.state

@@ -15,6 +15,7 @@ from transferlaws.figures.inputs import Fit, require
 from transferlaws.figures.settings import FigureSettings
 from transferlaws.format import short_number
 from transferlaws.laws.effective_data import fraction
+from transferlaws.measurements.means import seed_mean
 
 LAW = "effective-data"
 N, D = "parameters_non_embedding", "finetuning_size"
@@ -91,9 +92,9 @@ def draw_losses(axes: Axes, points: pd.DataFrame, scratch: pd.DataFrame, unit: s
     """Loss against data, from scratch and fine-tuned, one colour a model size; an arrow from D_F to D_E where it could be found."""
     colours = colours_of(np.sort(points[N].unique()))
     for size, colour in colours.items():
-        base = scratch[scratch[N] == size].groupby(D)["cross_entropy"].mean()
+        base = scratch[scratch[N] == size].groupby(D)["cross_entropy"].agg(seed_mean)
         axes.plot(base.index, base.to_numpy(), "o:", color=colour, markerfacecolor="white", linewidth=0.9, markersize=3.5)
-        tuned = points[points[N] == size].groupby(D)[["loss", "effective"]].mean()
+        tuned = points[points[N] == size].groupby(D)[["loss", "effective"]].agg(seed_mean)
         axes.plot(tuned.index, tuned["loss"], "o-", color=colour, linewidth=0.9, markersize=3.5)
         for actual, row in tuned.dropna().iterrows():
             gain = row["effective"] > actual
@@ -120,7 +121,7 @@ def draw_shares(axes: Axes, points: pd.DataFrame, fit: Fit, unit: str) -> None:
         for used, tint in ((True, colour), (False, "0.65")):
             some = part[(part["role"] == "fit") == used]
             axes.plot(some[N], some["fraction"].clip(lower=DEEPEST), "o", color=tint, markersize=3.5, zorder=3 if used else 2)
-    style.log_axis(axes, points[N]) if points[N].nunique() > 1 else axes.set_xscale("log")
+    style.log_axis(axes, points[N])
     axes.set_ylim(DEEPEST - 0.1 if (known["fraction"] < 0).any() else -0.05, 1.05)
     axes.set_xlabel("non-embedding parameters")
     axes.set_ylabel("$D_T\\,/\\,(D_F + D_T)$").set_parse_math(True)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -116,10 +117,18 @@ def find(fits: Iterable[Fit], law: str, metric: str | None = None, **keys: objec
     return next((fit for fit in fits if fit.law == law and metric in (None, fit.metric) and fit.covers(**keys)), None)
 
 
+def by_size(table: pd.DataFrame) -> list[str]:
+    """The table's models from small to large; where sizes are unknown, in order of first appearance."""
+    models = list(dict.fromkeys(table["model"]))
+    if "parameters_non_embedding" not in table:
+        return models
+    sizes = table.groupby("model")["parameters_non_embedding"].min()
+    return sorted(models, key=lambda model: sizes[model] if sizes[model] == sizes[model] else math.inf)
+
+
 def panels(table: pd.DataFrame) -> list[tuple[dict, pd.DataFrame]]:
-    """(keys, rows) for each (model, task, D_f), in order of first appearance, D_f rising within a task."""
+    """(keys, rows) for each (model, task, D_f), models by size, tasks in order of first appearance, D_f rising."""
     groups = [(dict(zip(PANEL, keys, strict=True)), rows) for keys, rows in table.groupby(PANEL, sort=False)]
-    order = {}
-    for keys, _ in groups:
-        order.setdefault((keys["model"], keys["task"]), len(order))
+    tasks = list(dict.fromkeys(table["task"]))
+    order = {(model, task): place for place, (model, task) in enumerate(product(by_size(table), tasks))}
     return sorted(groups, key=lambda group: (order[group[0]["model"], group[0]["task"]], group[0]["finetuning_size"]))

@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 from transferlaws.errors import UserError
 from transferlaws.figures import style
 from transferlaws.figures.curves import LABELS, NOTES, curve, draw_band, limits, mixture_handles, mixtures, panel_title
-from transferlaws.figures.inputs import SCRATCH, Fit, find, panels, valued
+from transferlaws.figures.inputs import SCRATCH, Fit, by_size, find, panels, valued
 from transferlaws.figures.settings import FigureSettings
 from transferlaws.format import percent
 
@@ -84,7 +84,7 @@ def upstream(table: pd.DataFrame, fits: list[Fit], settings: FigureSettings) -> 
             f"{values[0]} and {values[1]}; a checkpoint has one. The table mixes two studies."
         )
     series = mixtures(table)
-    models = list(dict.fromkeys(rows["model"]))
+    models = by_size(rows)
     figure, axes_of = _grid(settings, len(models))
     for axes, model in zip(axes_of, models, strict=True):
         part = rows[rows["model"] == model]

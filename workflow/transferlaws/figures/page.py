@@ -5,7 +5,7 @@ The template is Python text, not a file beside it, so that the fingerprint of th
 
 import jinja2
 
-from transferlaws.figures.style import printable
+from transferlaws.format import printable
 
 # No script, no request to anywhere, whatever stands in the data.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"

@@ -2,7 +2,6 @@
 
 import math
 import textwrap
-import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation, Transform
 
 from transferlaws.files import atomic
-from transferlaws.format import short_number
+from transferlaws.format import printable, short_number
 
 # Okabe and Ito's palette without yellow, which is too light on white, and without black, which is the from-scratch baseline.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -80,11 +79,6 @@ def marks(names: Iterable[str]) -> dict[str, Mark]:
     return {name: Mark(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(distinct)}
 
 
-def printable(text: str) -> str:
-    """Text without control, format (bidirectional override) and unassigned characters; line breaks and tabs stay."""
-    return "".join(c if c in "\n\t" or unicodedata.category(c)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
 def name(text: object) -> str:
     """A name from a table as it may stand in a figure: printable, on one line, of bounded length."""
     clean = " ".join(printable(str(text)).split())
@@ -112,6 +106,11 @@ def log_axis(axis: Axes, values: Iterable[float], which: str = "x") -> None:
     margin = max((high / low) ** 0.06, 1.05)
     limits(low / margin, high * margin)
     span = math.log10(high / low)
+    if high == low:  # its neighbourhood has no decade, and without one the axis is bare
+        ticks.set_major_locator(FixedLocator([low]))
+        ticks.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
+        ticks.set_minor_locator(NullLocator())
+        return
     subs = (1.0,) if span >= 2 else (1.0, 2.0, 5.0) if span >= 0.6 else tuple(range(1, 10))
     ticks.set_major_locator(LogLocator(base=10, subs=subs, numticks=20))
     ticks.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))

@@ -63,6 +63,36 @@ def run(arguments: argparse.Namespace) -> None:
         temporary.write_text(render(context), encoding="utf-8", errors="replace")
 
 
+CUT = {
+    "finetuning_sources_cut": ("fine-tuning sources", "finetuning_pairs"),
+    "finetuning_targets_cut": ("fine-tuning targets", "finetuning_pairs"),
+    "test_sources_cut": ("test sources", "test_items"),
+    "test_targets_cut": ("test targets", "test_items"),
+    "test_references_cut": ("references that no hypothesis can reach", "test_items"),
+    "test_hypotheses_cut": ("hypotheses", "test_items"),
+}
+
+
+def cut_off(table: pd.DataFrame) -> list[str]:
+    """A sentence a task on what limits of length took away where it is more than 1 % of anything, the worst row of each."""
+    texts = []
+    for task, rows in table.groupby("task", sort=False):
+        shares = {}
+        for column, (words, whole) in CUT.items():
+            if column in rows and whole in rows:
+                share = (rows[column] / rows[whole]).max()
+                if share > 0.01:
+                    shares[words] = share
+        if shares:
+            lost = ", ".join(f"{percent(share)} of {words}" for words, share in shares.items())
+            texts.append(
+                f"{task}: cut off by the limits of length, at most: {lost}. "
+                "Losses are of what was left, and BLEU and chrF suffer: raise finetuning.length, evaluation.length and "
+                "evaluation.max_length, or train the vocabulary on the task's languages."
+            )
+    return texts
+
+
 def read_advice(path: str) -> tuple[float, list[dict]]:
     """The level of the advice's intervals, and each answer with the (model, task, D_f) it is about."""
     names = (*PANEL, "mixture", "answer", "because")
@@ -88,7 +118,8 @@ def image(table: pd.DataFrame, fits: list[Fit]) -> str:
 def remarks(table: pd.DataFrame, level: float) -> list[str]:
     """How the intervals are made, what the words mean that follow from them, and what they leave out."""
     texts = [
-        "Improvements are at each mixture's largest number of pretraining tokens: score up, cross-entropy down; means over seeds. "
+        "Improvements are at each mixture's largest number of pretraining tokens: score up, cross-entropy down; means over seeds "
+        "are geometric, here as in laws, advice and figures. "
         f"Their {percent(level)} intervals hold the noise between seeds, pooled over all mixtures, rungs and D_f of a task; "
         "noise of the test set that all share cancels.",
         definitions(level),
@@ -102,6 +133,7 @@ def remarks(table: pd.DataFrame, level: float) -> list[str]:
             f"Not every mixture goes as far as {short_number(ends.max())} pretraining tokens; these end earlier: "
             f"{', '.join(shorter)}. Their last rungs are compared with more pretraining than they had."
         )
+    texts += cut_off(table)
     lost = int(diverged(table).sum())
     if lost:
         texts.append(f"{lost} of {len(table)} runs diverged at every learning rate; they are left out of means and figures.")

@@ -13,6 +13,7 @@ from transferlaws.figures.curves import LABELS, NOTES, mixtures
 from transferlaws.figures.inputs import Fit, find, valued
 from transferlaws.figures.settings import FigureSettings
 from transferlaws.format import percent, short_number
+from transferlaws.measurements.means import seed_mean
 
 LAW = "transfer-gap"
 SURFACE = ["model", "task", "mixture", "finetuning_unit"]
@@ -79,7 +80,7 @@ def draw_surface(axes: Axes, rows: pd.DataFrame, fit: Fit | None, *, x: str, ser
         if fit is not None and fit.has_curve:
             axes.plot(line, predict(fit, **{x: line, series: level}), color=colour, zorder=2)
         else:
-            means = part.groupby(x)["cross_entropy"].mean()
+            means = part.groupby(x)["cross_entropy"].agg(seed_mean)
             axes.plot(means.index, means.to_numpy(), color=colour, linestyle=":", linewidth=0.9, zorder=2)
     style.log_axis(axes, rows[x])
     axes.set_ylabel(LABELS["cross_entropy"])
@@ -113,8 +114,12 @@ def draw_gaps(axes: Axes, gaps: list[tuple[dict, Fit]], series: dict[str, style.
     for y, (keys, fit) in enumerate(reversed(gaps)):
         gap, mark = gap_of(fit), series[keys["mixture"]]
         low, high = gap["low"], gap["high"]
-        if low is not None and high is not None:
-            axes.plot([low, high], [y, y], color=mark.colour, linewidth=1)
+        ends = [gap["estimate"] if end is None else end for end in (low, high)]
+        axes.plot(ends, [y, y], color=mark.colour, linewidth=1)
+        for end, head, way in ((low, "<", -1), (high, ">", 1)):
+            if end is None:  # unbounded, not exact
+                axes.plot(gap["estimate"], y, linestyle="", marker=head, markersize=9, markerfacecolor="none", color=mark.colour)
+                axes.annotate("?", (gap["estimate"], y), (9 * way, 0), textcoords="offset points", ha="center", va="center")
         axes.plot(gap["estimate"], y, mark.marker, color=mark.colour, markerfacecolor=mark.colour if gap["identified"] else "white")
         reference = fit.document["reference"]["finetuning_size"]
         axes.annotate(
@@ -122,8 +127,11 @@ def draw_gaps(axes: Axes, gaps: list[tuple[dict, Fit]], series: dict[str, style.
             "offset points", va="center", fontsize=style.NOTE_SIZE,
         )  # fmt: skip
     axes.axvline(0, color=style.BASELINE, linewidth=1)
-    axes.set_yticks(range(len(gaps)), [", ".join(style.name(keys[n]) for n in ("task", "mixture")) for keys, _ in reversed(gaps)])
+    labels = [", ".join(style.name(keys[n]) for n in ("model", "task", "mixture")) for keys, _ in reversed(gaps)]
+    axes.set_yticks(range(len(gaps)), labels)
     axes.set_ylim(-0.6, len(gaps) - 0.4)
     axes.set_xlabel(r"transfer gap $G\,D_f^{-\beta}$ (nats/token)").set_parse_math(True)
     level = percent(gaps[0][1].level)
-    style.heading(axes, "transfer gap", [f"with {level} intervals; hollow: not identified"], 6)
+    style.heading(
+        axes, "transfer gap", [f"each at the D_f beside it, with {level} intervals; hollow: not identified; ?: no end"], 6
+    )

@@ -48,11 +48,11 @@ class Profile:
     """Ends of {objective <= threshold}; infinite where the objective stays below up to the last value tried."""
 
 
-def evidence_of(*, form: Form, design: Design, log_values: Array, runs: Array, theta: Array) -> NoiseEvidence:
+def evidence_of(*, form: Form, design: Design, log_values: Array, runs: Array, theta: Array, ladder: int = 0) -> NoiseEvidence:
     """Noise evidence of one curve at its least-squares fit theta, (1, P) (the Huber fit's residuals are not smallest)."""
     log, jacobian = form.log_prediction(theta, design)
     free = (theta[0] > form.lower) & (theta[0] < form.upper)
-    return gather(residuals=log_values - log[0], jacobian=jacobian[0][:, free], runs=runs)
+    return gather(residuals=log_values - log[0], jacobian=jacobian[0][:, free], runs=runs, along=design.logs[:, ladder])
 
 
 def bootstrap(
@@ -66,12 +66,14 @@ def bootstrap(
     delta: float,
     count: int,
     resampling: str,
+    ladder: int = 0,
     generator: np.random.Generator,
 ) -> Bootstrap:
     """Fit `count` drawn data sets, each started at the estimate."""
     weights = None
     if resampling == "runs":
-        _, runs = np.unique(sample.runs, return_inverse=True)
+        alone = (sample.runs < 0).all()
+        _, runs = np.unique(np.arange(len(sample.runs)) if alone else sample.runs, return_inverse=True)
         draws = generator.multinomial(runs.max() + 1, np.full(runs.max() + 1, 1 / (runs.max() + 1)), size=count)
         weights = draws[:, runs].astype(float)
     elif evidence.residual_freedom == 0:
@@ -79,7 +81,12 @@ def bootstrap(
     else:
         centre = form.log_prediction(fit.theta[None], design)[0]
         log_values = centre + draw_noise(
-            runs=sample.runs, test_noise=sample.noise, evidence=evidence, count=count, generator=generator
+            runs=sample.runs,
+            test_noise=sample.noise,
+            evidence=evidence,
+            count=count,
+            generator=generator,
+            along=design.logs[:, ladder],
         )
     start = np.repeat(fit.theta[None], count, axis=0)
     solution = minimise_from_least_squares(

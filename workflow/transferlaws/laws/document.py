@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from transferlaws.laws.bootstrap import profile
-from transferlaws.laws.estimate import Fitted, PointCurve, Unfitted, sample_of
+from transferlaws.laws.bootstrap import Sample, profile
+from transferlaws.laws.estimate import Fitted, PointCurve, Unfitted, ladder_of, sample_of
 from transferlaws.laws.forms.form import Form
 from transferlaws.laws.groups import Group
 from transferlaws.laws.law import Law
+from transferlaws.laws.notes import noise_notes, outliers
 from transferlaws.laws.settings import FitSettings
 from transferlaws.laws.solver import huber
 from transferlaws.laws.verdict import Status, identified, text_of
@@ -14,7 +15,7 @@ from transferlaws.seeding import generator
 from transferlaws.statistics.arrays import Array, cells_of
 from transferlaws.statistics.intervals import interval
 from transferlaws.statistics.noise import draw_noise
-from transferlaws.statistics.tests import lack_of_fit, monotone_p_value
+from transferlaws.statistics.tests import lack_of_fit, monotone_p_value, pure_error
 
 BAND_POINTS = 40
 
@@ -38,6 +39,9 @@ def report(result: Fitted | Unfitted, *, law: Law, settings: FitSettings) -> dic
         holds=verdict["law_holds"],
         pinned=names[pinned].tolist(),
         loose=names[~pinned].tolist(),
+    )
+    verdict["text"] = " ".join(
+        [verdict["text"], *(f"{note[0].upper()}{note[1:]}." for note in [*result.notes, *noise_notes(result), *outliers(curve)])]
     )
     parameters = {
         p.name: {
@@ -115,24 +119,39 @@ def _without_fit(result: Unfitted, law: Law) -> dict:
 def _verdict(result: Fitted, *, law: Law, settings: FitSettings, pinned: Array) -> dict:
     form, curve = law.form, result.curve
     log, jacobian = form.log_prediction(curve.least.theta, curve.design)
-    misfit = lack_of_fit(
-        residuals=curve.log_values - log[0],
-        jacobian=jacobian[0],
-        cells=cells_of(curve.sample.x),
-        runs=curve.sample.runs,
-        error=result.error,
-    )
-    order = None
-    if curve.group.columns == ("pretraining_tokens",):
-        everything = sample_of(curve.group, ("fit", "held-out"))
-        order = monotone_p_value(
-            log_values=np.log(everything.values),
-            x=everything.x[:, 0],
-            runs=everything.runs,
-            error=result.error,
-            direction=1 if law.kind == "score" else -1,
-            generator=generator(settings.seed, "monotone", form.name, curve.group.metric, sorted(curve.group.key.items())),
+    free = (curve.least.theta[0] > form.lower) & (curve.least.theta[0] < form.upper)
+    misfit = result.misfit
+    scale, error = None, result.error
+    if result.evidence.growth:
+        scale = np.exp(result.evidence.growth * curve.design.logs[:, ladder_of(curve.group.columns)])
+        error = pure_error(log_values=curve.log_values, cells=cells_of(curve.sample.x), runs=curve.sample.runs, scale=scale)
+    if misfit == "F":
+        misfit = lack_of_fit(
+            residuals=curve.log_values - log[0],
+            jacobian=jacobian[0][:, free],
+            cells=cells_of(curve.sample.x),
+            runs=curve.sample.runs,
+            error=error,
+            scale=scale,
         )
+    order = None
+    if "pretraining_tokens" in curve.group.columns:
+        everything = sample_of(curve.group, ("fit", "held-out"))
+        ladder = ladder_of(curve.group.columns)
+        lines = cells_of(np.delete(everything.x, ladder, axis=1)) if everything.x.shape[1] > 1 else np.zeros(len(everything.x), int)
+        found = [
+            monotone_p_value(
+                log_values=np.log(everything.values[lines == line]),
+                x=everything.x[lines == line, ladder],
+                runs=everything.runs[lines == line],
+                error=result.error,
+                direction=1 if law.kind == "score" else -1,
+                generator=generator(settings.seed, "monotone", form.name, curve.group.metric, sorted(curve.group.key.items())),
+            )
+            for line in np.unique(lines)
+        ]
+        found = [p for p in found if p is not None]
+        order = min(1.0, len(found) * min(found)) if found else None  # Bonferroni over the lines of a surface
     own = [k for k, p in enumerate(form.parameters) if p.scale_free and not p.derived]
     return {
         "monotone": None if order is None else bool(order >= settings.significance),
@@ -147,12 +166,12 @@ def _verdict(result: Fitted, *, law: Law, settings: FitSettings, pinned: Array) 
 def _status(form: Form, curve: PointCurve, verdict: dict) -> tuple[Status, str]:
     if np.ptp(curve.log_values) == 0:
         return Status.NOT_IDENTIFIED, "every value is the same"
-    if curve.undetermined:
-        return Status.NOT_IDENTIFIED, "the points cannot tell some parameters apart"
-    if not curve.fit.converged:
+    if not curve.fit.converged and not curve.undetermined:
         return Status.NOT_CONVERGED, "the optimiser did not reach an optimum"
     if verdict["law_holds"] is False or verdict["monotone"] is False:
         return Status.REJECTED, ""
+    if curve.undetermined:
+        return Status.NOT_IDENTIFIED, "the points cannot tell some parameters apart"
     if np.any(curve.fit.theta >= form.upper):
         return Status.BOUND_HIT, "a parameter ended at the edge of its allowed range"
     return (Status.CONVERGED if verdict["identified"] else Status.NOT_IDENTIFIED), ""
@@ -231,25 +250,31 @@ def _held_out(result: Fitted, *, law: Law, settings: FitSettings) -> dict | None
     held = sample_of(curve.group, ("held-out",))
     if not len(held.values):
         return None
+    read = held.values > 0  # a D_T may not be, or not be known
+    if not read.any():
+        return {"points": len(held.values), "are": None, "huber": None, "r2_log": None, "inside": result.inside}
+    count, held = len(held.values), Sample(held.x[read], held.values[read], held.runs[read], held.noise[read])
     design = curve.design.at(held.x)
     prediction = form.predict(curve.fit.theta[None], design)[0]
     with np.errstate(divide="ignore"):
         residuals = np.log(held.values / prediction)
     spread = np.log(held.values) - np.log(held.values).mean()
     several = len(np.unique(held.x, axis=0)) > 1
-    inside = None
-    if len(result.draws.thetas) and result.evidence.residual_freedom:
+    inside = None if result.inside == "draws" else result.inside
+    if result.inside == "draws" and len(result.draws.thetas) and result.evidence.residual_freedom:
         noise = draw_noise(
             runs=held.runs,
             test_noise=held.noise,
             evidence=result.evidence,
             count=len(result.draws.thetas),
+            along=design.logs[:, ladder_of(curve.group.columns)],
             generator=generator(settings.seed, "held-out", form.name, curve.group.metric, sorted(curve.group.key.items())),
         )
         low, high = interval(form.predict(result.draws.thetas, design) * np.exp(noise), settings.level)
-        inside = float(((low <= held.values) & (held.values <= high)).mean())
+        near = 1e-6 * held.values  # values that are exact differ by rounding
+        inside = float(((low - near <= held.values) & (held.values <= high + near)).mean())
     return {
-        "points": len(held.values),
+        "points": count,
         # outside the law's domain (a falling score) it predicts nothing: null, not a number
         "are": finite(float(np.mean(np.abs(held.values - prediction) / held.values))),
         "huber": finite(float(huber(residuals, settings.delta).sum())),

@@ -1,31 +1,33 @@
 """Effective data transferred (Hernandez et al. 2021): how much fine-tuning data pretraining was worth.
 
-For each model size N the from-scratch loss as a function of data, L(D), is inverted at the loss of a fine-tuned model: that much
-data, D_E, would have been needed without pretraining, and D_T = D_E - D_F is what pretraining transferred. The inversion takes
-measured points (a fitted L(N, D) was too poor in the paper, appendix E.1): losses made non-increasing in D by isotonic regression,
-then a monotone cubic through (ln L, ln D). Loss noise goes through the whole procedure in the bootstrap.
+For each model size N the from-scratch loss as a function of data, L(D), says how much data, D_E, the loss of a fine-tuned model
+would have needed without pretraining; D_T = D_E - D_F is what pretraining transferred. Measured curves are read
+(`scratch.py`): a fitted L(N, D) was too poor in the paper, appendix E.1. The law is fitted to all points in losses
+(`transfer_fit.py`), or as the paper did (`hernandez.py`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from transferlaws.laws.bootstrap import Bootstrap
-from transferlaws.laws.estimate import Fitted, PointCurve, Unfitted, fit_curve
-from transferlaws.laws.forms.form import Design
-from transferlaws.laws.forms.posynomial import CROSS_ENTROPY_POWER
+from transferlaws.laws.estimate import Fitted, PointCurve, Unfitted, fit_curve, sample_of, too_few
 from transferlaws.laws.groups import Group
+from transferlaws.laws.hernandez import Inversion, logit_bootstrap, logit_point
 from transferlaws.laws.law import Law
+from transferlaws.laws.scratch import ScratchCurve
 from transferlaws.laws.settings import FitSettings
-from transferlaws.laws.solver import PointFit, fit_point, huber, minimise_from_least_squares
+from transferlaws.laws.solver import PointFit, Solution
+from transferlaws.laws.transfer_fit import Tuned, fit, inside, refit
 from transferlaws.progress import Progress
 from transferlaws.seeding import generator
 from transferlaws.statistics.arrays import Array, indicators_of
-from transferlaws.statistics.noise import NoiseEvidence, draw_noise, gather
-from transferlaws.statistics.tests import isotonic, pure_error
+from transferlaws.statistics.noise import NoiseEvidence, gather
+from transferlaws.statistics.tests import PureError, pure_error
 
-SATURATION = 0.99  # D(N) reaches 99 % of infinite-data performance: L(inf) = 0.99 L(D(N)), footnote 7
+COARSE = 5.0  # from-scratch D that are further apart than by this factor: alpha errs by up to 5 % between them
+STARTS = ((0.2, 0.4), (0.5, 0.2), (0.1, 0.1), (0.0, 0.8))  # alpha, beta
 
 
 def fraction(*, k: float, alpha: float, beta: float, finetuning_size: Array, parameters: Array) -> Array:
@@ -44,120 +46,54 @@ def unified_loss(*, kaplan: Array, k: float, alpha: float, beta: float, finetuni
     return ((model / parameters) ** (alpha_n / alpha_d) + data / transferred) ** alpha_d
 
 
-def monotone_cubic(x: Array, y: Array, at: Array) -> Array:
-    """Monotone cubic interpolation (Fritsch and Carlson's slopes, as in scipy's PchipInterpolator) of many curves at once.
+def derive(group: Group, settings: FitSettings) -> tuple[Group, dict[float, ScratchCurve], pd.DataFrame, dict[str, float | None]]:
+    """Turn a group of losses into a group of D_T.
 
-    x (B, m) increasing, y (m,), at (B, k) -> (B, k). Beyond the ends it goes on with the slope of the outermost interval.
-    """
-    width = np.diff(x, axis=1)
-    slope = np.diff(y) / width
-    if x.shape[1] == 2:
-        tangent = np.hstack([slope, slope])
-    else:
-        left, right = 2 * width[:, 1:] + width[:, :-1], width[:, 1:] + 2 * width[:, :-1]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            inner = (left + right) / (left / slope[:, :-1] + right / slope[:, 1:])
-        inner = np.where(slope[:, :-1] * slope[:, 1:] > 0, inner, 0.0)
-        tangent = np.hstack([_end(width, slope, 0, 1)[:, None], inner, _end(width, slope, -1, -2)[:, None]])
-    piece = np.clip((at[:, :, None] >= x[:, None, 1:-1]).sum(axis=2), 0, x.shape[1] - 2)
-    rows = np.arange(len(x))[:, None]
-    h = width[rows, piece]
-    t = (at - x[rows, piece]) / h
-    inside = np.clip(t, 0.0, 1.0)
-    low, high = y[piece], y[piece + 1]
-    cubic = (
-        low * (1 + 2 * inside) * (1 - inside) ** 2
-        + high * inside**2 * (3 - 2 * inside)
-        + h * tangent[rows, piece] * inside * (1 - inside) ** 2
-        - h * tangent[rows, piece + 1] * inside**2 * (1 - inside)
-    )
-    return cubic + (t - inside) * h * slope[rows, piece]
-
-
-def _end(width: Array, slope: Array, near: int, far: int) -> Array:
-    """One-sided three-point slope at an end, kept monotone."""
-    h0, h1, d0, d1 = width[:, near], width[:, far], slope[:, near], slope[:, far]
-    value = ((2 * h0 + h1) * d0 - h0 * d1) / (h0 + h1)
-    value = np.where(np.sign(value) != np.sign(d0), 0.0, value)
-    return np.where((np.sign(d0) != np.sign(d1)) & (np.abs(value) > 3 * np.abs(d0)), 3 * d0, value)
-
-
-@dataclass(frozen=True)
-class Inversion:
-    """From-scratch curves of one task, to be inverted: which rows they are made of, by model size."""
-
-    curves: dict[float, tuple[Array, Array]]  # N -> (rows of the scratch points, index of their D among the distinct ones)
-    sizes: dict[float, Array]  # N -> distinct D, increasing
-
-    def effective(self, log_losses: Array, *, parameters: Array, rows: Array) -> Array:
-        """D_E of fine-tuned rows; log_losses (B, all rows), parameters and rows (k,) -> (B, k)."""
-        found = np.full((len(log_losses), len(rows)), np.nan)
-        for size, (scratch, index) in self.curves.items():
-            mine = np.flatnonzero(parameters == size)
-            means = log_losses[:, scratch] @ (indicators_of(index) / np.bincount(index))
-            # increasing in D; equal neighbours are set apart by less than any loss is known to
-            rising = isotonic(-means, np.bincount(index).astype(float)) + 1e-9 * np.arange(means.shape[1])
-            found[:, mine] = np.exp(monotone_cubic(rising, np.log(self.sizes[size]), -log_losses[:, rows[mine]]))
-        return found
-
-
-def derive(group: Group, settings: FitSettings) -> tuple[Group, Inversion, pd.DataFrame, dict[str, float | None]]:
-    """Turn a group of losses into a group of D_T, every point that cannot be used excluded with its reason.
-
-    Returns the derived group (columns loss, effective and fraction added), what it takes to repeat the inversion, the source
-    points, and D(N) by model size (None where the asymptote is not above 0).
+    Returns the derived group (columns loss, effective and fraction added), the from-scratch curves by model size, the source
+    points, and D(N) by model size (None where the curve has not flattened by its largest D). By default only points are excluded
+    that have no curve or are not low-data; the protocol `hernandez` also excludes those without a D_T of their own.
     """
     data, model = group.columns
-    source = group.points[group.points.role.isin(["fit", "baseline"]) & group.points.value.gt(0)].reset_index(drop=True)
-    scratch = source[source.role == "baseline"]
-    curves, sizes, limits = {}, {}, {}
-    for size, rows in scratch.groupby(model):
+    source = group.points[group.points.role.isin(["fit", "held-out", "baseline"]) & group.points.value.gt(0)].reset_index(drop=True)
+    log_losses = np.log(source.value.to_numpy(float))
+    curves, limits = {}, {}
+    for size, rows in source[source.role == "baseline"].groupby(model):
         distinct, index = np.unique(rows[data].to_numpy(float), return_inverse=True)
         if len(distinct) >= 2:
-            curves[float(size)], sizes[float(size)] = (rows.index.to_numpy(), index), distinct
-            limits[float(size)] = _data_limit(rows[data].to_numpy(float), rows.value.to_numpy(float))
-    inversion = Inversion(curves, sizes)
+            curves[float(size)] = ScratchCurve(rows.index.to_numpy(), index, distinct)
+            limits[float(size)] = curves[float(size)].limit(log_losses)
     points = group.points.rename(columns={"value": "loss"}).assign(effective=np.nan, value=np.nan, fraction=np.nan, noise=0.0)
-    fit = source.index[source.role == "fit"]
-    effective = inversion.effective(
-        np.log(source.value.to_numpy(float))[None], parameters=source[model].to_numpy(float)[fit], rows=fit.to_numpy()
-    )[0]
-    for row, tokens in zip(source.row[fit], effective, strict=True):
-        k = points.index[(points.row == row) & (points.role == "fit")][0]
+    strict = settings.protocol == "hernandez"
+    tuned, read = points.role.isin(["fit", "held-out"]), {}
+    for size, curve in curves.items():
+        own = points.index[tuned & (points[model] == size)]
+        found = curve.curves(log_losses[None]).invert(np.log(points.loss[own].to_numpy(float))[None])[0]
+        read |= dict(zip(own, np.exp(found), strict=True))
+    for k in points.index[tuned]:
         size, own = float(points.loc[k, model]), float(points.loc[k, data])
-        reason = ""
         if size not in curves:
-            reason = f"fewer than two from-scratch D for {model} = {size:g}"
+            points.loc[k, ["role", "reason"]] = ["excluded", f"fewer than two from-scratch D for {model} = {size:g}"]
+            continue
+        sizes, tokens = curves[size].sizes, float(read[k])
+        said = ""
+        if tokens > sizes[-1]:
+            said = f"censored: better than every from-scratch run, D_E > {sizes[-1]:g}"
+        elif tokens < sizes[0]:
+            said = f"censored: worse than every from-scratch run, D_E < {sizes[0]:g}"
         else:
-            lowest, highest = sizes[size][0], sizes[size][-1]
             points.loc[k, ["effective", "value", "fraction"]] = [tokens, tokens - own, (tokens - own) / tokens]
-            if tokens > highest:
-                reason = f"censored: better than every from-scratch run, D_E > {highest:g}"
-            elif tokens < lowest:
-                reason = f"censored: worse than every from-scratch run, D_E < {lowest:g}"
-            elif limits[size] is not None and own > settings.low_data_share * limits[size]:
-                reason = f"not low-data: D_F > {settings.low_data_share:g} * D(N) = {settings.low_data_share * limits[size]:.6g}"
-            elif tokens <= own:
-                reason = "ossification: D_T <= 0, no gain over training from scratch"
-            if reason.startswith("censored"):
-                points.loc[k, ["effective", "value", "fraction"]] = np.nan
-        if reason:
+            if tokens <= own:
+                said = "ossification: D_T <= 0, no gain over training from scratch"
+        if limits[size] is not None and own > settings.low_data_share * limits[size]:
+            reason = f"not low-data: D_F > {settings.low_data_share:g} * D(N) = {settings.low_data_share * limits[size]:.6g}"
             points.loc[k, ["role", "reason"]] = ["excluded", reason]
+        elif said and strict:
+            points.loc[k, ["role", "reason"]] = ["excluded", said]
+        elif said:
+            points.loc[k, "reason"] = said + "; fitted as such" if points.role[k] == "fit" else said
     derived = replace(group, metric="data_transferred", scale=str(group.key.get("finetuning_unit", "")), points=points)
-    return replace(derived, extras=("loss", "effective", "fraction")), inversion, source, {f"{n:g}": v for n, v in limits.items()}
-
-
-def _data_limit(sizes: Array, losses: Array) -> float | None:
-    """D(N): data with which a from-scratch model comes within 1 % of its asymptote, from a power law with an asymptote."""
-    if len(np.unique(sizes)) < 3:
-        return None
-    form = CROSS_ENTROPY_POWER
-    design = form.design(x=sizes[:, None], log_values=np.log(losses))
-    fit = fit_point(form=form, design=design, log_values=np.log(losses) - design.level, delta=1e-3)
-    asymptote, coefficient, exponent = form.natural(fit.theta[None], design)[0, :3]
-    if asymptote <= 0 or exponent <= 0 or coefficient <= 0:
-        return None
-    return float((coefficient / (asymptote / SATURATION - asymptote)) ** (1 / exponent))
+    derived = replace(derived, extras=("loss", "effective", "fraction"))
+    return derived, curves, source, {f"{n:g}": v for n, v in limits.items()}
 
 
 def loss_evidence(sources: list[pd.DataFrame], columns: tuple[str, str]) -> NoiseEvidence:
@@ -171,39 +107,8 @@ def loss_evidence(sources: list[pd.DataFrame], columns: tuple[str, str]) -> Nois
     return gather(residuals=log_losses - means @ (log_losses @ means / means.sum(axis=0)), jacobian=means, runs=runs)
 
 
-def logit_fit(log_transferred: Array, weights: Array, design: Design) -> Array:
-    """The paper's procedure: a logit fit per D_F, then a fit of the fits with equal weight to each D_F (appendix C).
-
-    logit(D_T / (D_F + D_T)) = beta (ln N - ln N*), beta common (the mean over D_F), N* of each D_F; then ln N* is linear in ln D_F
-    with slope (1 - alpha) / beta. log_transferred and weights (B, n), 0 for points left out -> internal parameters (B, 3).
-    """
-    sizes, index = np.unique(design.x[:, 0], return_inverse=True)
-    member = indicators_of(index)
-    logit, log_n = log_transferred - np.log(design.x[:, 0]), np.log(design.x[:, 1])
-    count = weights @ member
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean_n, mean_y = (weights * log_n) @ member / count, (weights * logit) @ member / count
-        spread = (weights * log_n**2) @ member - count * mean_n**2
-        slope = ((weights * log_n * logit) @ member - count * mean_n * mean_y) / np.where(spread > 1e-9, spread, np.nan)
-        sloped = np.isfinite(slope)
-        beta = np.where(sloped, slope, 0.0).sum(axis=1, keepdims=True) / sloped.sum(axis=1, keepdims=True)
-        half = mean_n - mean_y / beta  # ln N*
-    known = np.isfinite(half)
-    log_f = np.where(known, np.log(sizes), 0.0)
-    half = np.where(known, half, 0.0)
-    total = np.maximum(known.sum(axis=1), 1)
-    centre_f, centre_h = log_f.sum(axis=1) / total, half.sum(axis=1) / total
-    covariance = (log_f * half).sum(axis=1) - total * centre_f * centre_h
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rise = covariance / ((log_f**2).sum(axis=1) - total * centre_f**2)
-    beta = beta[:, 0]
-    alpha = 1 - beta * rise
-    log_k = -beta * (centre_h - rise * centre_f)
-    return np.stack([log_k + alpha * design.centre[0] + beta * design.centre[1] - design.level, alpha, beta], axis=1)
-
-
 def fit_effective_data(groups: list[Group], *, law: Law, settings: FitSettings) -> list[Fitted | Unfitted]:
-    """D_T = k D_F^alpha N^beta for every group of losses; the bootstrap repeats the inversion on losses drawn with noise."""
+    """D_T = k D_F^alpha N^beta for every group of losses; the bootstrap reads curves of losses drawn with noise."""
     derived = [derive(group, settings) for group in groups]
     evidence = {
         task: loss_evidence([s for g, _, s, _ in derived if g.key["task"] == task], groups[0].columns)
@@ -211,57 +116,139 @@ def fit_effective_data(groups: list[Group], *, law: Law, settings: FitSettings) 
     }
     results: list[Fitted | Unfitted] = []
     with Progress(f"{law.form.name}: intervals", len(groups), unit="curve") as progress:
-        for group, inversion, source, limits in derived:
-            curve = fit_curve(group, law=law, settings=settings)
-            if isinstance(curve, PointCurve):
-                own = evidence[group.key["task"]]
-                if settings.protocol == "hernandez":
-                    curve = replace(curve, fit=_hernandez(curve, law, settings))
-                draws = _bootstrap(curve, inversion, source, evidence=own, law=law, settings=settings)
-                error = pure_error(log_values=curve.log_values, cells=_cells(curve), runs=curve.sample.runs)
-                results.append(Fitted(curve, own, error, draws, extra={"data_limits": limits}))
-            else:
-                results.append(curve)
+        for group, curves, source, limits in derived:
+            own = evidence[group.key["task"]]
+            way = _as_published if settings.protocol == "hernandez" else _in_losses
+            result = way(group, curves, source, evidence=own, law=law, settings=settings)
+            if isinstance(result, Fitted):
+                result = replace(result, extra={"data_limits": limits}, notes=[*result.notes, *_notes(curves, source, limits, own)])
+            results.append(result)
             progress.update(1)
     return results
 
 
+def _notes(
+    curves: dict[float, ScratchCurve], source: pd.DataFrame, limits: dict[str, float | None], evidence: NoiseEvidence
+) -> list[str]:
+    """What a reader must know of the from-scratch curves."""
+    notes = []
+    beyond = [f"{float(n):g}" for n, limit in limits.items() if limit is None]
+    if beyond:
+        notes.append(f"D(N) is beyond the largest from-scratch D for N = {', '.join(beyond)}: all their D_F are taken for low-data")
+    coarse = [f"{n:g}" for n, curve in curves.items() if np.max(curve.sizes[1:] / curve.sizes[:-1]) > COARSE]
+    if coarse:
+        notes.append(f"from-scratch D further apart than {COARSE:g} times (N = {', '.join(coarse)}): alpha may err by 5 %")
+    if evidence.residual_freedom:
+        log_losses, deviation = np.log(source.value.to_numpy(float)), np.sqrt(evidence.residual_variance)
+        for n, curve in curves.items():
+            moved = curve.moved(log_losses, deviation)
+            if moved:
+                found = ", ".join(f"{d:g}" for d in moved)
+                notes.append(
+                    f"the from-scratch curve of N = {n:g} is not monotone: its mean at D = {found} was moved by more than noise"
+                )
+    return notes
+
+
+def _in_losses(
+    group: Group,
+    curves: dict[float, ScratchCurve],
+    source: pd.DataFrame,
+    *,
+    evidence: NoiseEvidence,
+    law: Law,
+    settings: FitSettings,
+) -> Fitted | Unfitted:
+    form, points = law.form, group.points[group.points.role == "fit"]
+    sample = sample_of(group)
+    reason = too_few(form, sample, group.columns) if len(points) else "no point can be fitted"
+    if reason:
+        return Unfitted(group, reason)
+    log_losses = np.log(source.value.to_numpy(float))
+    several = source[source.role != "baseline"].groupby([group.columns[1], "seed", group.columns[0]]).size()
+    if (several > 1).any():
+        return Unfitted(group, "several D_p of one N would be fitted as one: leave pretraining_tokens out of `across`")
+    usable = np.where(points.value > 0, points.value, np.nan)
+    level = np.log(np.nanmedian(usable)) if np.isfinite(usable).any() else np.log(points[group.columns[0]]).mean()
+    design = form.design(x=sample.x, log_values=np.full(len(points), level))
+    tuned = _tuned(points, curves, source, group.columns)
+    known = evidence.residual_freedom > 0
+    deviation = np.array([np.sqrt(evidence.residual_variance + evidence.run_variance) if known else 0.01])
+    start = np.array([[0.0, *slopes] for slopes in STARTS])
+    found = fit(tuned, design, log_losses=np.repeat(log_losses[None], len(start), axis=0), start=start, deviation=deviation)
+    best = found.at(int(np.argmin(found.objective)))
+    theta = best.theta[0]
+    agreeing = int((found.objective <= best.objective[0] * (1 + 1e-4) + 1e-6).sum())
+    log_values = np.where(np.isfinite(usable), np.log(usable), form.log_prediction(theta[None], design)[0][0] + level) - level
+    misses = log_values - form.log_prediction(theta[None], design)[0][0]
+    curve = PointCurve(
+        group=group,
+        form=form,
+        sample=replace(sample, noise=np.zeros(len(points))),
+        design=design,
+        log_values=log_values,
+        fit=PointFit(theta, float(best.objective[0]), 0.0, bool(best.converged[0]), len(start), agreeing),
+        least=Solution(theta[None], 0.5 * (misses**2).sum(keepdims=True), np.zeros(1), best.converged),
+        evidence=evidence,
+        error=PureError(),
+    )
+    nothing = Bootstrap(np.empty((0, form.size)), np.empty((0, len(points))), None, np.empty(0))
+    if not known:
+        return Fitted(curve, evidence, PureError(), nothing, misfit=None)
+    keys = ["mixture", "rung", *group.columns]
+    cells, runs = (source.groupby(names).ngroup().to_numpy() for names in (keys, ["mixture", group.columns[1], "seed"]))
+    draws = refit(
+        tuned,
+        design,
+        best,
+        log_losses=log_losses,
+        runs=runs,
+        test_noise=(source.noise / source.value).to_numpy(float),
+        replicates=np.hstack([indicators_of(cells), indicators_of(runs)]),
+        evidence=evidence,
+        count=settings.bootstraps,
+        generator=generator(settings.seed, "bootstrap", form.name, group.metric, sorted(group.key.items())),
+    )
+    notes = [f"{draws.lost:.0%} of the refits reached no optimum"] if draws.lost > 0.01 else []
+    held = group.points[group.points.role == "held-out"]
+    share = None
+    if len(held):
+        there = _tuned(held, curves, source, group.columns)
+        share = inside(
+            there, design.at(held[list(group.columns)].to_numpy(float)), draws, log_losses=log_losses, level=settings.level
+        )
+    error = PureError(evidence.residual_squares, evidence.residual_freedom)
+    refits = Bootstrap(draws.theta, log_values, None, np.zeros(len(draws.theta)))
+    return Fitted(curve, evidence, error, refits, misfit=draws.p_value, inside=share, notes=notes)
+
+
+def _tuned(points: pd.DataFrame, curves: dict[float, ScratchCurve], source: pd.DataFrame, columns: tuple[str, str]) -> Tuned:
+    rows = pd.Index(source.row).get_indexer(points.row)
+    return Tuned(rows, points[columns[0]].to_numpy(float), points[columns[1]].to_numpy(float), curves)
+
+
+def _as_published(
+    group: Group,
+    curves: dict[float, ScratchCurve],
+    source: pd.DataFrame,
+    *,
+    evidence: NoiseEvidence,
+    law: Law,
+    settings: FitSettings,
+) -> Fitted | Unfitted:
+    held = group.points.role == "held-out"
+    without = group.points.assign(value=group.points.value.where(~held | (group.points.value > 0), np.nan))
+    unread = held & without.value.isna()
+    without.loc[unread, "role"] = "excluded"
+    curve = fit_curve(replace(group, points=without), law=law, settings=settings)
+    if isinstance(curve, Unfitted):
+        return curve
+    curve = replace(curve, fit=logit_point(curve, law, settings))
+    inversion = Inversion({n: (c.rows, c.index) for n, c in curves.items()}, {n: c.sizes for n, c in curves.items()})
+    draws = logit_bootstrap(curve, inversion, source, evidence=evidence, law=law, settings=settings)
+    error = pure_error(log_values=curve.log_values, cells=_cells(curve), runs=curve.sample.runs)
+    return Fitted(curve, evidence, error, draws)
+
+
 def _cells(curve: PointCurve) -> Array:
     return np.unique(curve.sample.x, axis=0, return_inverse=True)[1].ravel()
-
-
-def _hernandez(curve: PointCurve, law: Law, settings: FitSettings) -> PointFit:
-    values = (curve.log_values + curve.design.level)[None]
-    theta = logit_fit(values, np.ones_like(values), curve.design)[0]
-    residuals = curve.log_values - law.form.log_prediction(theta[None], curve.design)[0][0]
-    loss = float(huber(residuals, settings.delta).sum())
-    return PointFit(theta=theta, objective=loss, gradient_norm=0.0, converged=bool(np.isfinite(theta).all()), starts=1, agreeing=1)
-
-
-def _bootstrap(
-    curve: PointCurve, inversion: Inversion, source: pd.DataFrame, *, evidence: NoiseEvidence, law: Law, settings: FitSettings
-) -> Bootstrap:
-    form, design, count = law.form, curve.design, settings.bootstraps
-    points = curve.group.points[curve.group.points.role == "fit"]
-    if evidence.residual_freedom == 0:
-        return Bootstrap(np.empty((0, form.size)), np.empty((0, len(points))), None, np.empty(0))
-    stream = generator(settings.seed, "bootstrap", form.name, curve.group.metric, sorted(curve.group.key.items()))
-    runs = source.groupby(["mixture", curve.group.columns[1], "seed"]).ngroup().to_numpy()
-    shared = (source.noise / source.value).to_numpy(float)
-    noise = draw_noise(runs=runs, test_noise=shared, evidence=evidence, count=count, generator=stream)
-    rows = pd.Index(source.row).get_indexer(points.row)
-    effective = inversion.effective(
-        np.log(source.value.to_numpy(float)) + noise, parameters=points[curve.group.columns[1]].to_numpy(float), rows=rows
-    )
-    transferred = effective - points[curve.group.columns[0]].to_numpy(float)
-    usable = transferred > 0
-    log_values = np.where(usable, np.log(np.where(usable, transferred, 1.0)), design.level) - design.level
-    weights = usable.astype(float)
-    if settings.protocol == "hernandez":
-        thetas = logit_fit(log_values + design.level, weights, design)
-        return Bootstrap(thetas[np.isfinite(thetas).all(axis=1)], log_values, weights, np.zeros(count))
-    start = np.repeat(curve.fit.theta[None], count, axis=0)
-    solution = minimise_from_least_squares(
-        form=form, design=design, log_values=log_values, start=start, delta=settings.delta, weights=weights
-    )
-    return Bootstrap(solution.theta, log_values, weights, solution.objective)

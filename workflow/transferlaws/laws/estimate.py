@@ -1,6 +1,7 @@
 """A law fitted to every curve of a table: point estimates, then noise pooled over curves, then bootstrap."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -50,6 +51,12 @@ class Fitted:
     draws: Bootstrap
     extra: dict = field(default_factory=dict)
     """Further entries of the report."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences for the verdict."""
+    misfit: float | Literal["F"] | None = "F"
+    """P-value of lack of fit; "F": to be had from the F test."""
+    inside: float | Literal["draws"] | None = "draws"
+    """Share of held-out points inside; "draws": to be had from draws of noise about the prediction."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +70,20 @@ class Unfitted:
 def sample_of(group: Group, roles: tuple[str, ...] = ("fit",)) -> Sample:
     """The points of some roles as arrays."""
     points = group.points[group.points.role.isin(roles)]
-    values = points.value.to_numpy(float)
+    values, runs = points.value.to_numpy(float), points.run.to_numpy(int)
+    if "fit" in roles and len(np.unique(runs)) == len(runs):
+        runs = np.full(len(runs), -1)  # one point a run: run and residual are one error, and points are independent
     return Sample(
         x=points[list(group.columns)].to_numpy(float),
         values=values,
-        runs=points.run.to_numpy(int),
+        runs=runs,
         noise=points.noise.to_numpy(float) / values,
     )
+
+
+def ladder_of(columns: tuple[str, ...]) -> int:
+    """The x column along which a run is measured: D_p where the law has it."""
+    return columns.index("pretraining_tokens") if "pretraining_tokens" in columns else 0
 
 
 def too_few(form: Form, sample: Sample, columns: tuple[str, ...]) -> str:
@@ -105,7 +119,9 @@ def fit_curve(group: Group, *, law: Law, settings: FitSettings) -> PointCurve | 
         log_values=log_values,
         fit=fit,
         least=least,
-        evidence=evidence_of(form=form, design=design, log_values=log_values, runs=sample.runs, theta=least.theta),
+        evidence=evidence_of(
+            form=form, design=design, log_values=log_values, runs=sample.runs, theta=least.theta, ladder=ladder_of(group.columns)
+        ),
         error=pure_error(log_values=np.log(everything.values), cells=cells_of(everything.x), runs=everything.runs),
     )
 
@@ -141,6 +157,7 @@ def with_intervals(curve: PointCurve, *, law: Law, settings: FitSettings, pool: 
         delta=settings.delta,
         count=settings.bootstraps,
         resampling=settings.resampling,
+        ladder=ladder_of(curve.group.columns),
         generator=generator(settings.seed, "bootstrap", law.form.name, curve.group.metric, sorted(curve.group.key.items())),
     )
     return Fitted(curve, evidence, sum((c.error for c in pool), PureError()), draws)

@@ -59,7 +59,7 @@ def groups_of(table: pd.DataFrame, *, law: Law, metric: str, settings: FitSettin
     scratch = table.pretraining_tokens == 0
     own = {"pretrained": ~scratch, "scratch": scratch, "all": pd.Series(True, index=table.index)}[law.rows]
     groups = []
-    keys = [key for key in law.group if key not in columns]
+    keys = [key for key in law.group if key not in columns and key not in (settings.across or ())]
     for key, rows in table[own].groupby(keys, sort=True):
         named = dict(zip(keys, key if isinstance(key, tuple) else (key,), strict=True))
         baseline = table[scratch] if law.rows == "pretrained" else table.iloc[:0]

@@ -17,15 +17,29 @@ LAWS = (
     "repeated-data",
     "score-from-loss",
 )
-FINETUNING_SIZES = {
-    "transfer-gap": 3,
-    "effective-data": 2,
-    "kaplan": 3,
-    "zhang-multiplicative": 3,
-    "zhang-additive": 3,
-    "rectified": 4,
+SCORE_LAWS = ("score-log", "score-from-loss")
+"""Laws of scores; all others are of losses."""
+LEAST_DISTINCT: dict[str, dict[str, int]] = {
+    "score-log": {"pretraining_tokens": 3},
+    "cross-entropy-power": {"pretraining_tokens": 3},
+    "transfer-gap": {"pretraining_tokens": 3, "finetuning_size": 3},
+    "effective-data": {"finetuning_size": 2, "parameters_non_embedding": 2},
+    "chinchilla": {"parameters_non_embedding": 3, "pretraining_tokens": 3},
+    "kaplan": {"parameters_non_embedding": 2, "finetuning_size": 3},
+    "zhang-multiplicative": {"pretraining_tokens": 2, "finetuning_size": 3},
+    "zhang-additive": {"pretraining_tokens": 3, "finetuning_size": 3},
+    "rectified": {"finetuning_size": 4},
+    "repeated-data": {"pretraining_tokens": 4, "pretraining_unique_tokens": 1},
+    "score-from-loss": {"cross_entropy": 3},
 }
-"""Smallest number of different D_f of the laws that have one among their x; the forms have it too, but are slow to import."""
+"""Each law's x columns, with the smallest number of different values; the forms have them too, but are slow to import."""
+PROTOCOL_LAWS: dict[str, tuple[str, ...]] = {
+    "isik": ("score-log", "cross-entropy-power"),
+    "barnett": ("transfer-gap",),
+    "hernandez": ("effective-data",),
+    "chinchilla": ("chinchilla",),
+}
+"""The laws that a paper's own protocol fits; `default` fits all."""
 LawName = Literal[LAWS]
 ProtocolName = Literal["default", "isik", "barnett", "hernandez", "chinchilla"]
 
@@ -55,6 +69,11 @@ class FitSettings(BaseModel):
         None,
         ge=2,
         description="fit only this many smallest values of the first x column, hold out all others; null: see held_out_rungs",
+    )
+    across: list[str] | None = Field(
+        None,
+        description="columns whose values are fitted together where the law fits each alone; [pretraining_tokens] for "
+        "effective-data of sizes that were each pretrained on a D_p of their own; null: none",
     )
     level: float = Field(0.9, gt=0, lt=1, description="coverage aimed at by intervals and bands")
     bootstraps: int = Field(2000, ge=100, description="bootstrap replicates")

@@ -1,10 +1,16 @@
 """Stage `fit`: a measurement table -> one law fitted to each of its curves."""
 
 import argparse
+import logging
+
+import pandas as pd
 
 import transferlaws
 from transferlaws.files import sha256, write_json
+from transferlaws.format import some
 from transferlaws.laws.document import report
+from transferlaws.laws.estimate import Unfitted
+from transferlaws.laws.groups import Group
 from transferlaws.laws.protocols import resolve
 from transferlaws.laws.registry import LAWS, fit_table
 from transferlaws.laws.settings import FitSettings
@@ -14,6 +20,8 @@ from transferlaws.options import add_json
 from transferlaws.progress import Progress
 
 SCHEMA = 1
+
+logger = logging.getLogger("transferlaws")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", required=True, help="laws/<law>.json")
 
 
+def say_excluded(law: str, groups: list[Group]) -> None:
+    """Say how many points are left out of the fits, by reason; the law's JSON names every row."""
+    for metric in dict.fromkeys(group.metric for group in groups):
+        points = pd.concat([group.points for group in groups if group.metric == metric]).drop_duplicates(["row", "role", "reason"])
+        excluded = points[points.role == "excluded"]
+        if len(excluded):
+            reasons = excluded.groupby("reason", sort=True).row.unique()
+            words = "; ".join(f"{len(rows)}: {reason} (row {some(sorted(map(int, rows)))})" for reason, rows in reasons.items())
+            total, left = points.row.nunique(), excluded.row.nunique()
+            logger.warning("%s, %s: %d of %d rows are left out. %s.", law, metric, left, total, words)
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Fit the law and write its JSON."""
     law = LAWS[arguments.law]
@@ -33,6 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.sentences:
         table = with_sentences(table, arguments.sentences)
     fitted = fit_table(table, law=law, settings=settings)
+    say_excluded(law.form.name, [result.group if isinstance(result, Unfitted) else result.curve.group for result in fitted])
     fits = []
     with Progress(f"{law.form.name}: profiles and bands", len(fitted), unit="curve") as progress:
         for result in fitted:

@@ -64,6 +64,13 @@ COLUMNS = (
     _column("finetuning_steps", "whole", "steps", "until the best step"),
     _column("finetuning_epochs", "number", "passes", "until the best step"),
     _column("finetuning_flops", "number", "FLOPs", "until the best step"),
+    _column(
+        "finetuning_stopped",
+        "text",
+        "",
+        "what ended the chosen replica: `early` (dev loss no longer improved), or the limit that came first, `max_steps` or "
+        "`max_epochs`: a longer run may be better",
+    ),
     _column("learning_rate", "number", "", "chosen on dev"),
     _column("dev_cross_entropy", "number", "nats/token", "dev, at the best step", kind="loss", negative=True),
     _column("cross_entropy", "number", "nats/token", "test", kind="loss", negative=True),
@@ -76,12 +83,20 @@ COLUMNS = (
     _column("chrf_noise", "number", "0-100", "standard deviation over bootstrap resamples of the test set"),
     _column("test_items", "whole", "items", "size of the test set"),
     _column("test_tokens", "whole", "real tokens", "size of the test set"),
+    *(
+        _column(f"{split}_{side}_cut", "whole", "items", f"{side} longer than {limit}: read up to there; empty for `lm`")
+        for split, limit in (("finetuning", "`finetuning.length`"), ("dev", "`finetuning.length`"), ("test", "`evaluation.length`"))
+        for side in ("sources", "targets")
+    ),
+    _column("test_references_cut", "whole", "items", "references longer than a hypothesis may be (`evaluation.max_length`)"),
+    _column("test_hypotheses_cut", "whole", "items", "hypotheses that reached `evaluation.max_length` without an end"),
     _column("test_sha256", "text", "", "checksum of the test set"),
     _column("contamination_removed", "whole", "items", "training and pretraining items removed for overlap with dev or test"),
     _column("status", "text", "", "`ok` or `diverged`"),
     _column("comet", "number", "0-1", "mean COMET of the test set", kind="score", negative=True, optional=True),
     _column("comet_noise", "number", "0-1", "standard deviation over bootstrap resamples of the test set", optional=True),
     _column("comet_signature", "text", "", "model and version of COMET", optional=True),
+    _column("mixture_weights", "text", "", "JSON: the mixture's weight of each corpus; empty for `scratch`", optional=True),
     _column("rouge", "number", "0-1", "ROUGE of a table made elsewhere", kind="score", negative=True, optional=True),
 )
 

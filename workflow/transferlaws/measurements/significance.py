@@ -1,10 +1,15 @@
 """How sure it is that one of two is better: the one rule behind these words, wherever a reader meets them."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+
 from transferlaws.measurements.means import Quantity
+
+MANY = 100  # seeds beyond which their number is not worth saying
 
 
 class Significance(StrEnum):
@@ -58,6 +63,34 @@ def lead_probability(difference: Quantity, level: float) -> float | None:
     return min(probability, math.nextafter(bound, 0))
 
 
+def simultaneous(differences: Sequence[Quantity], level: float) -> list[Quantity]:
+    """The differences with draws so much wider that all their intervals of `level` together hold at that level.
+
+    The largest deviation of a draw, each in units of its own `level` quantile, is drawn with all of them at once; its `level`
+    quantile is the factor (single-step max-t; Tukey's intervals where variances are equal). One difference stays as it is.
+    """
+    if len(differences) < 2 or not all(len(d.draws) for d in differences):
+        return list(differences)
+    away = np.abs(np.stack([d.draws - d.estimate for d in differences]))
+    reach = np.quantile(away, level, axis=1, keepdims=True)
+    factor = float(np.quantile((away / np.maximum(reach, 1e-300)).max(axis=0), level))
+    return [d.stretched(max(factor, 1.0)) for d in differences]
+
+
+def seeds_to_decide(difference: Quantity, level: float, seeds: int) -> int | None:
+    """How many seeds a cell would make the difference sure, if it stays what it is; None where no number would.
+
+    Noise between seeds falls with their number, that of the test set does not.
+    """
+    if not len(difference.draws) or difference.fixed is None:
+        return None
+    reach = np.quantile(np.abs(difference.draws - difference.estimate), level)
+    fixed = np.quantile(np.abs(difference.fixed - difference.estimate), level)
+    left = difference.estimate**2 - fixed**2
+    needed = seeds * max(reach**2 - fixed**2, 0.0) / left if left > 0 else math.inf
+    return max(seeds + 1, math.ceil(needed)) if needed <= MANY else None
+
+
 @dataclass(frozen=True)
 class Gain:
     """An improvement in the metric's unit, with its interval; no ends and no probability where seeds are too few."""
@@ -83,6 +116,7 @@ def definitions(level: float) -> str:
     """What the words mean, for the reader of a text that uses them and states the level."""
     return (
         f"Surely better: the interval of the difference leaves out 0 (a probability of at least {surely_from(level):g}). Probably "
-        f"better: it holds 0, but the probability is at least {level:g}. Else the two cannot be told apart. Each comparison stands "
-        "alone: among many, some err."
+        f"better: it holds 0, but the probability is at least {level:g}. Else the two cannot be told apart. Mixtures "
+        "compared with one another are judged together: their intervals are simultaneous. Any other comparison stands alone: among "
+        "many, some err."
     )

@@ -1,5 +1,7 @@
 """The measurement table: read and validated, written, and which of its rows count."""
 
+import csv
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +10,8 @@ import pandas as pd
 from transferlaws.errors import UserError
 from transferlaws.files import atomic, check_sums
 from transferlaws.measurements.columns import COLUMNS, KEY, ORDER
+from transferlaws.measurements.opening import missing_columns, open_table
 
-TEXTS = [column.name for column in COLUMNS if column.dtype == "text"]
 # a seed tells runs apart and is counted with nowhere: tables made elsewhere may have any label there
 NUMBERS = {column.name: column for column in COLUMNS if column.dtype in ("whole", "number") and column.name != "seed"}
 
@@ -52,20 +54,14 @@ def read_measurements(path: str | Path) -> pd.DataFrame:
     """
     check_sums(Path(path).parent, Path(path).name)
     try:
-        table = pd.read_csv(path)
-        # names are text as they stand: a mixture may be called NA or 1
-        names = pd.read_csv(path, usecols=lambda column: column in TEXTS, dtype=str, keep_default_na=False)
-        table[names.columns] = names.where(names != "")
+        table = open_table(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file. Give a CSV table with the columns {', '.join(KEY)} and a metric.") from None
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except (UnicodeDecodeError, csv.Error, EOFError, OSError, zlib.error, pd.errors.ParserError) as error:
         raise UserError(f"{path}: not a CSV table ({error}).") from None
-    missing = [column for column in KEY if column not in table.columns]
-    if missing:
-        raise UserError(f"{path}: missing column {', '.join(missing)}. Needed are {', '.join(KEY)} and at least one metric.")
+    missing_columns(path, table.columns)
     if table.empty:
         raise UserError(f"{path}: no rows below the header.")
-    table.insert(0, "row", np.arange(2, len(table) + 2))
     for column in KEY:
         empty = table[column].isna()
         if empty.any():

@@ -46,10 +46,11 @@ def chrf_influence(counts: Array, beta: float = 2.0) -> Array:
 
 
 def with_sentences(table: pd.DataFrame, path: str | Path) -> pd.DataFrame:
-    """Replace `<metric>_noise` by its shared part, for cross_entropy, bleu and chrf.
+    """Replace `<metric>_noise` by its shared part, for cross_entropy, bleu and chrf, and add `<metric>_influence`.
 
     `path` is sentences.parquet: one row per (measurement, test sentence) with nll, tokens, and counts of BLEU and chrF. The shared
     part is the noise of each measurement times the square root of the mean correlation between measurements of its task.
+    The influence of each sentence on the log metric tells which models err together on which sentences.
     """
     check_sums(Path(path).parent, Path(path).name)
     try:
@@ -87,4 +88,8 @@ def with_sentences(table: pd.DataFrame, path: str | Path) -> pd.DataFrame:
         if column not in table.columns:
             table[column] = np.nan
         table.loc[here, column] = table.row[here].map(shared) * table[metric][here]
+        column = f"{metric}_influence"
+        if column not in table.columns:
+            table[column] = pd.Series([None] * len(table), index=table.index, dtype=object)
+        table.loc[here, column] = table.row[here].map(own)
     return table

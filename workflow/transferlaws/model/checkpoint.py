@@ -98,7 +98,14 @@ def copy_checkpoint(source: Path, target: Path) -> None:
 def read_settings(folder: str | Path) -> tuple[ModelSettings, int]:
     """The shape and vocabulary size that a checkpoint's `config.json` states; `UserError` where it is no such model."""
     path = Path(folder) / CONFIG
-    config = read_json(path)
+    try:
+        return _settings_of(path, read_json(path))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        what = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+        raise UserError(f"{path}: not the config.json of a T5 or mT5: {what}.") from None
+
+
+def _settings_of(path: Path, config: dict) -> tuple[ModelSettings, int]:
     kind = config.get("model_type")
     if kind not in ("t5", "mt5", DECODER_ONLY):
         raise UserError(f"{path}: model_type is {kind!r}; expected t5, mt5 or {DECODER_ONLY}.")
@@ -117,7 +124,9 @@ def read_settings(folder: str | Path) -> tuple[ModelSettings, int]:
         relative_buckets=config.get("relative_attention_num_buckets", 32),
         relative_distance=config.get("relative_attention_max_distance", 128),
     )
-    return settings, config["vocab_size"]
+    if type(size := config["vocab_size"]) is not int or not 0 < size < 1 << 31:
+        raise ValueError(f"vocab_size is {size!r}")
+    return settings, size
 
 
 def load_checkpoint(model: Transformer, replica: int, folder: str | Path) -> None:
@@ -149,7 +158,10 @@ def load_checkpoint(model: Transformer, replica: int, folder: str | Path) -> Non
                 stored = next((alias for alias in ALIASES.get(name, [name]) if alias in names), None)
                 if stored is None:
                     raise UserError(f"{path}: no tensor {name}; it holds {len(names)} others. Is it a T5 checkpoint?")
-                weight = file.get_tensor(stored).float()
+                weight = file.get_tensor(stored)
+                if not weight.is_floating_point() or not weight.isfinite().all():
+                    raise UserError(f"{path}: {stored} is no tensor of finite floating-point numbers ({weight.dtype}).")
+                weight = weight.float()
                 if name == "lm_head.weight":
                     weight = weight * scale
                 if weight.shape != target.shape:

@@ -11,6 +11,11 @@ def indicators_of(index: Array) -> Array:
     return (index[:, None] == np.unique(index)[None, :]).astype(float)
 
 
+def runs_of(runs: Array) -> Array:
+    """Indicators of runs (n,); no column where all are -1: measurements that are independent of one another."""
+    return np.zeros((len(runs), 0)) if (runs < 0).all() else indicators_of(runs)
+
+
 def basis_of(columns: Array) -> Array:
     """Orthonormal basis of the span of columns (n, p), of its numerical rank."""
     norms = np.linalg.norm(columns, axis=0)

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import chi2
 from scipy.stats import f as f_distribution
 
-from transferlaws.statistics.arrays import Array, basis_of, cells_of, indicators_of
+from transferlaws.statistics.arrays import Array, basis_of, cells_of, indicators_of, runs_of
 
 SIMULATIONS = 4000
+ROUNDING = 1e-6  # relative: what tables with seven digits leave out
 
 
 @dataclass(frozen=True)
@@ -22,27 +24,46 @@ class PureError:
         return PureError(self.squares + other.squares, self.freedom + other.freedom)
 
 
-def pure_error(*, log_values: Array, cells: Array, runs: Array) -> PureError:
-    """Scatter around an additive model of cells and runs, both of shape (n,)."""
-    basis = basis_of(np.hstack([indicators_of(cells), indicators_of(runs)]))
+def pure_error(*, log_values: Array, cells: Array, runs: Array, scale: Array | None = None) -> PureError:
+    """Scatter around an additive model of cells and runs, both of shape (n,), in units of `scale` (n,)."""
+    scale = np.ones(len(log_values)) if scale is None else scale
+    basis, log_values = basis_of(np.hstack([indicators_of(cells), runs_of(runs)]) / scale[:, None]), log_values / scale
     left = log_values - basis @ (basis.T @ log_values)
     freedom = len(log_values) - basis.shape[1]
     return PureError(float(left @ left) if freedom else 0.0, freedom)
 
 
-def lack_of_fit(*, residuals: Array, jacobian: Array, cells: Array, runs: Array, error: PureError) -> float | None:
+def equal_variances(squares: list[float], freedom: list[int]) -> float:
+    """P-value of Bartlett's test that sums of squares with these degrees of freedom are of one variance."""
+    squares, freedom = np.array(squares), np.array(freedom, dtype=float)
+    if (squares <= 0).any():
+        return 1.0 if (squares <= 0).all() else 0.0
+    total = freedom.sum()
+    statistic = total * np.log(squares.sum() / total) - (freedom * np.log(squares / freedom)).sum()
+    correction = 1 + ((1 / freedom).sum() - 1 / total) / (3 * (len(freedom) - 1))
+    return float(chi2.sf(statistic / correction, len(freedom) - 1))
+
+
+def lack_of_fit(
+    *, residuals: Array, jacobian: Array, cells: Array, runs: Array, error: PureError, scale: Array | None = None
+) -> float | None:
     """P-value that deviations of this size from the law are noise (F test of lack of fit, run effects taken out).
 
-    residuals (n,) and jacobian (n, p) are of the least-squares fit. None where nothing is left to test, or no noise is known.
+    residuals (n,) and jacobian (n, p) are of the least-squares fit, `scale` (n,) the standard deviation of each up to a factor, in
+    whose units `error` then is. None where nothing is left to test, or no noise is known.
     """
-    law = basis_of(np.hstack([jacobian, indicators_of(runs)]))
-    full = basis_of(np.hstack([indicators_of(cells), indicators_of(runs), jacobian]))
+    scale = np.ones(len(residuals)) if scale is None else scale
+    law = basis_of(np.hstack([jacobian, runs_of(runs)]) / scale[:, None])
+    full = basis_of(np.hstack([indicators_of(cells), runs_of(runs), jacobian]) / scale[:, None])
+    residuals = residuals / scale
     freedom = full.shape[1] - law.shape[1]
     if freedom <= 0 or error.freedom == 0:
         return None
     explained = full @ (full.T @ residuals) - law @ (law.T @ residuals)
+    if np.abs(explained).max() < ROUNDING:
+        return 1.0
     if error.squares == 0:
-        return 1.0 if explained @ explained < 1e-20 else 0.0
+        return 0.0
     ratio = (explained @ explained / freedom) / (error.squares / error.freedom)
     return float(f_distribution.sf(ratio, freedom, error.freedom))
 
@@ -77,7 +98,7 @@ def monotone_p_value(
     count = rungs.max() + 1
     if count < 2 or error.freedom == 0:
         return None
-    columns = np.hstack([indicators_of(rungs), indicators_of(runs)])
+    columns = np.hstack([indicators_of(rungs), runs_of(runs)])
     effects = np.linalg.lstsq(columns, direction * log_values, rcond=None)[0][:count]
     weights = np.bincount(rungs).astype(float)
 
@@ -85,7 +106,7 @@ def monotone_p_value(
         return (weights * (means - isotonic(means, weights)) ** 2).sum(axis=1)
 
     found = distance(effects[None])[0]
-    if found <= 1e-24:
+    if found <= len(log_values) * ROUNDING**2:
         return 1.0
     if error.squares == 0:
         return 0.0

@@ -9,6 +9,8 @@ from tokenizers import Tokenizer
 
 from transferlaws.errors import UserError
 
+MOST_GAPS = 16  # ids for every token; one far-off id would make a table of all ids before it
+
 
 class HuggingFaceProcessor:
     """A tokenizer whose ids are put in T5's order: pad 0, eos 1, the others as they were, its own sentinels falling at the end.
@@ -28,6 +30,10 @@ class HuggingFaceProcessor:
         self._tokenizer.no_padding()
         self._tokenizer.encode_special_tokens = True  # "</s>" in a text is text
         ids = self._tokenizer.get_vocab(with_added_tokens=True)
+        if max(ids.values(), default=0) >= max(MOST_GAPS * len(ids), 1 << 16):
+            raise UserError(
+                f"{path}: {len(ids)} tokens have ids up to {max(ids.values())}, which leaves gaps that no tokenizer has."
+            )
         if pad_token == eos_token or not {pad_token, eos_token} <= ids.keys():
             special = [token.content for token in self._tokenizer.get_added_tokens_decoder().values() if token.special]
             raise UserError(

@@ -19,6 +19,12 @@ class VocabularySettings(BaseModel):
     sample_characters: int = Field(
         4_000_000, ge=1000, description="Characters to train on, shared fairly by languages and, within each, by corpora."
     )
+    corpora: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Corpora and bitexts to train on; left out: the corpora in use, and of the tasks' bitexts the languages that "
+        "no such corpus has. Named, the vocabulary stays when other corpora join or leave the study.",
+    )
     character_coverage: float = Field(
         0.9999, ge=0.9, le=1, description="Share of characters that get pieces; bytes spell the rest."
     )

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import torch
 
+from transferlaws.training.job import check_gpu, gpu_given
+
 
 def choose_device() -> torch.device:
     """A GPU if there is one: of several, that which the fewest stages on this machine use; under torchrun, that of the process.
 
-    On a CPU, denormals are flushed: moments that decay to nothing would slow every step.
+    On a CPU, denormals are flushed: moments that decay to nothing would slow every step. In a SLURM job a GPU is taken only
+    if SLURM gave it; `UserError` if the study is planned for one and the job has none.
     """
-    if not torch.cuda.is_available():
+    check_gpu()
+    if not torch.cuda.is_available() or not gpu_given():
         torch.set_flush_denormal(True)
         return torch.device("cpu")
     number = torch.cuda.device_count()

@@ -12,10 +12,14 @@ from transferlaws.tokens.vocabulary import Vocabulary
 
 
 class Examples:
-    """Items of one split: `sources` (None for `lm`) and `targets`, texts without eos; batches have eos behind each."""
+    """Items of one split: `sources` (None for `lm`) and `targets`, texts without eos; batches have eos behind each.
 
-    def __init__(self, sources: Ragged | None, targets: Ragged) -> None:
+    `whole` holds the sizes of sources and targets before they were cut; left out: nothing was.
+    """
+
+    def __init__(self, sources: Ragged | None, targets: Ragged, whole: tuple[np.ndarray | None, np.ndarray] | None = None) -> None:
         self.sources, self.targets = sources, targets
+        self.whole = whole or (None if sources is None else sources.sizes, targets.sizes)
         # positions, eos included
         self.lengths = targets.sizes + 1 if sources is None else targets.sizes + sources.sizes + 2
 
@@ -24,7 +28,15 @@ class Examples:
 
     def subset(self, indices: np.ndarray) -> "Examples":
         """The items with these indices, in this order."""
-        return Examples(None if self.sources is None else self.sources.subset(indices), self.targets.subset(indices))
+        sources, targets = self.whole
+        whole = (None if sources is None else sources[indices], targets[indices])
+        return Examples(None if self.sources is None else self.sources.subset(indices), self.targets.subset(indices), whole)
+
+    def cut(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which sources and which targets were cut off, (items,) of bool each."""
+        sources, targets = self.whole
+        none = np.zeros(len(self), dtype=bool)
+        return none if self.sources is None else self.sources.sizes < sources, self.targets.sizes < targets
 
     def batch(self, indices: np.ndarray, shape: tuple[int, int, int] | None = None) -> tuple[np.ndarray | None, np.ndarray]:
         """Ids (B, S) and (B, T), as tight as the items allow, or padded to `shape` = (B, S, T) with empty rows."""
@@ -62,7 +74,8 @@ def open_examples(folder: str | Path, vocabulary: Vocabulary, split: str, length
         source, target = (_texts(corpus.split(f"{split}.{side}"), length) for side in ("source", "target"))
         if len(source) != len(target):
             raise UserError(f"{corpus.folder}: split {split} has {len(source)} sources and {len(target)} targets. Rebuild it.")
-        return Examples(source, target)
+        sizes = [np.diff(np.asarray(corpus.split(f"{split}.{side}").offsets)) - 1 for side in ("source", "target")]
+        return Examples(source, target, (sizes[0], sizes[1]))
     held_out = split in ("dev", "test") and split not in corpus.splits
     segments = Segments(corpus.split("valid" if held_out else split), length - 1)
     chosen = segments.document % 2 == (split == "test") if held_out else np.ones(len(segments), dtype=bool)

@@ -1,6 +1,7 @@
 """Stage: one curve -> the best fine-tuned state of every (seed, rung), its learning rate chosen on dev."""
 
 import argparse
+import logging
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
@@ -12,12 +13,15 @@ from transferlaws.model.checkpoint import copy_checkpoint
 from transferlaws.model.settings import ModelSettings
 from transferlaws.options import add_json
 from transferlaws.progress import configure_log
+from transferlaws.training import cut
 from transferlaws.training.curve import Curve
 from transferlaws.training.group import train_group
 from transferlaws.training.launch import relaunch
 from transferlaws.training.log import write_lines
 from transferlaws.training.processes import run_in_processes
 from transferlaws.training.settings import FinetuningSettings
+
+logger = logging.getLogger("transferlaws")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,6 +92,7 @@ def _set_size(curve: Curve, seed: int) -> dict:
         "pairs": len(examples) if curve.kind == "translation" else None,
         "tokens": int(examples.targets.sizes.sum()),
         "positions": int(examples.lengths.sum()),
+        "cut": cut.counts(examples),
         "characters": sum(map(len, curve.vocabulary.decode(examples.target_ids()))),
         "flops_a_step": float(flops),
     }
@@ -96,6 +101,10 @@ def _set_size(curve: Curve, seed: int) -> dict:
 def _write(curve: Curve) -> None:
     output = Path(curve.arguments.output)
     sizes = {seed: _set_size(curve, seed) for seed in curve.seeds}
+    dev = cut.counts(curve.dev)
+    for name, counts in (*((f"fine-tuning set of seed {seed}", sizes[seed]["cut"]) for seed in curve.seeds), ("dev", dev)):
+        limit = f"finetuning.length ({curve.settings.length} tokens)"
+        cut.say(name, counts["items"], {"sources": counts["sources_cut"], "targets": counts["targets_cut"]}, limit)
     rows, log = [], []
     for start in curve.starts:
         finished = curve.finished(start)
@@ -116,6 +125,10 @@ def _write(curve: Curve) -> None:
             "path": path,
         }
         rows.append(row | {"pretraining": start["pretraining"]})
+    bound = [row for row in rows if row["stopped"].startswith("max_")]
+    if bound:
+        limits = ", ".join(sorted({row["stopped"] for row in bound}))
+        logger.info(f"{len(bound)} of {len(rows)} starts were still improving, or not yet given up, when {limits} ended them")
     write_lines(output / "log.jsonl", log)
     write_json(
         output / "curve.json",
@@ -129,6 +142,7 @@ def _write(curve: Curve) -> None:
             "parameters_total": curve.shape.parameters_total(curve.vocabulary.size),
             "parameters_non_embedding": curve.shape.parameters_non_embedding,
             "replicas": rows,
+            "dev_cut": dev,
             "settings": curve.settings.model_dump(),
         },
     )

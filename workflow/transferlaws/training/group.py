@@ -116,6 +116,7 @@ def _keep(curve: Curve, lockstep: Lockstep, starts: list[dict], log: list[dict])
             "status": best.status,
             "best_step": best.best_step,
             "steps": best.steps,
+            "stopped": best.stopped,
             "dev_cross_entropy": best.best if best.status == "ok" else None,
             "sha256": digest,
         }

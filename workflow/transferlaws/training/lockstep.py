@@ -11,7 +11,7 @@ from transferlaws.model.transformer import Transformer
 from transferlaws.tokens.batches import epoch_batches
 from transferlaws.training.examples import Examples
 from transferlaws.training.optimisers import Optimiser
-from transferlaws.training.schedules import finetuning_factor
+from transferlaws.training.schedules import evaluation_steps, finetuning_factor, rising_steps
 from transferlaws.training.settings import FinetuningSettings
 from transferlaws.training.step import Step, summed_losses
 
@@ -30,7 +30,9 @@ class Replica:
     steps: int = 0
     last: float = float("inf")  # dev cross-entropy at the last evaluation
     waited: int = 0  # evaluations since the best one
+    misses: int = 0  # evaluations that were no better than the best before them
     status: str = "running"  # running, ok, diverged
+    stopped: str = ""  # by what: early, max_steps, max_epochs; empty while running and where training diverged
 
 
 class Lockstep:
@@ -61,8 +63,9 @@ class Lockstep:
         self.losses = torch.zeros(len(replicas), device=self.device)
         self.tokens, self.flops = 0, 0.0  # real target tokens and operations of all replicas, in this process
         self.batches_an_epoch = batches
-        self.total = max(min(settings.max_steps, round(settings.max_epochs * batches)), 1)
-        self.every = -(-self.total // settings.evaluations)
+        self.total, self.limit = settings.most_steps(batches)
+        self.rising = rising_steps(settings, self.total)
+        self.evaluated_at = evaluation_steps(settings, self.total)
         self._epoch: tuple[int, dict[int, list[np.ndarray]]] = (-1, {})
         self._streams()
 
@@ -70,7 +73,12 @@ class Lockstep:
         self.present = sorted({self.replicas[i].seed for i in self.active}, key=self.seeds.index)
         self.order = [self.present.index(self.replicas[i].seed) for i in self.active]
         self.streams = torch.tensor(self.order, device=self.device)
-        self.rates = torch.tensor([self.replicas[i].learning_rate for i in self.active], device=self.device)
+        self._rates()
+
+    def _rates(self) -> None:
+        halving = self.settings.schedule == "plateau"
+        active = [self.replicas[index] for index in self.active]
+        self.rates = torch.tensor([r.learning_rate * (0.5**r.misses if halving else 1) for r in active], device=self.device)
 
     @property
     def ended(self) -> bool:
@@ -81,17 +89,17 @@ class Lockstep:
         """Train until every replica has stopped; `after_step` is told whether dev loss was just measured."""
         while not self.ended:
             self._step()
-            evaluated = self.number % self.every == 0 or self.number == self.total
+            evaluated = self.number in self.evaluated_at
             if evaluated:
                 self._evaluate()
             after_step(evaluated)
         for index in self.active:
-            self._finish(index)
+            self._finish(index, self.limit)
         self.active = []
 
     def _step(self) -> None:
         source, target = self._batch()
-        factor = finetuning_factor(self.settings.schedule, self.number + 1, self.total, self.settings.warmup)
+        factor = finetuning_factor(self.settings.schedule, self.number + 1, self.total, self.rising)
         loss, norm = self.stepper(
             source, target, streams=self.streams, rates=self.rates * factor, seeds=self.present, step=self.number
         )
@@ -140,21 +148,24 @@ class Lockstep:
                 improved.append(row)
             else:
                 replica.waited += 1
+                replica.misses += 1
                 if replica.waited >= self.settings.patience:
-                    self._finish(index)
+                    self._finish(index, "early")
                     stopped.append(row)
         if improved:
             rows = torch.tensor(improved, device=self.device)
             places = torch.tensor([self.active[row] for row in improved], device=self.device)
             for name, p in self.optimiser.master.items():
                 self.best[name][places] = p[rows]
+        self._rates()
         if stopped:
             self._drop([row for row in range(len(self.active)) if row not in stopped])
 
-    def _finish(self, index: int) -> None:
+    def _finish(self, index: int, why: str) -> None:
         replica = self.replicas[index]
         if replica.status == "running":
             replica.status = "ok" if replica.best_step else "diverged"
+            replica.stopped = why if replica.best_step else ""
 
     def _drop(self, kept: list[int]) -> None:
         rows = torch.tensor(kept, dtype=torch.long, device=self.device)
@@ -181,6 +192,7 @@ class Lockstep:
         self.replicas[:] = [Replica(**{**r, "best": float(r["best"]), "last": float(r["last"])}) for r in plain["replicas"]]
         if plain["active"] != self.active:
             self._drop(plain["active"])
+        self._rates()
         for name, tensor in self.tensors().items():
             tensor.copy_(tensors[name])
         self.optimiser.refresh()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from transferlaws.errors import UserError
+from transferlaws.errors import PassingError
 from transferlaws.training.state import Checkpointer
 
 POLL_SECONDS = 0.2  # between looks at whether this process was asked to stop
@@ -20,7 +20,7 @@ def run_in_processes(work: Callable, items: Sequence[tuple], processes: int) -> 
     """Call `work(*item, place)` for every item, each in a process of its own, `processes` at a time; `place` numbers those.
 
     `work` must be importable, and stop at SIGTERM. SIGTERM, Ctrl-C and the first error stop all of them; once they have ended, that
-    status or error is raised here. `UserError` if a process dies of anything else. If this process dies, they do.
+    status or error is raised here. `PassingError` if a process dies of anything else. If this process dies, they do.
     """
     context = multiprocessing.get_context("spawn")
     waiting = list(items)
@@ -76,7 +76,7 @@ def _check(connection: Connection, child: BaseProcess) -> None:
             raise SystemExit(128 + number)
     if child.exitcode:
         killed = signal.Signals(-child.exitcode).name if child.exitcode < 0 else None
-        raise UserError(
+        raise PassingError(
             f"one of this job's processes {f'was killed by {killed}' if killed else f'ended with status {child.exitcode}'}"
             f"{', as the system does when memory runs out' if killed == 'SIGKILL' else ''}. Run it again, and it goes on from what "
             "was saved; if it was memory, give the job more, or fewer processes (its threads in the workflow)."

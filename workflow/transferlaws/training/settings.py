@@ -1,8 +1,8 @@
 """Pretraining's and fine-tuning's parts of a study's config. Import no torch: parsing the workflow reads them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 CPU_GROUP = 12  # replicas at once on a CPU: enough to share the cost of a step's bookkeeping, little memory
 
@@ -85,25 +85,45 @@ class PretrainingSettings(BaseModel):
         return (0.2 if self.schedule == "wsd" else 0.0) if self.anneal is None else self.anneal
 
 
+def _distinct(rates: list[float]) -> list[float]:
+    if len(set(rates)) != len(rates):
+        raise ValueError(f"a learning rate stands twice: {rates}")
+    return rates
+
+
 class FinetuningSettings(BaseModel):
     """How the replicas of a curve are fine-tuned."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    learning_rates: list[float] = Field(
+    learning_rates: Annotated[list[Annotated[float, Field(gt=0, allow_inf_nan=False)]], AfterValidator(_distinct)] = Field(
         [3e-3, 1e-2, 3e-2], min_length=1, description="Each is a replica; the one with the least dev loss is kept."
     )
     optimiser: OptimiserSettings = Field(OptimiserSettings(), description="The optimiser and its constants.")
     batch: int = Field(64, ge=1, description="Pairs (or segments) a step.")
-    max_steps: int = Field(1000, ge=1, description="Most steps; the learning rate decays to 0 over them.")
+    max_steps: int | None = Field(1000, ge=1, description="Most steps; null: `max_epochs` alone ends what does not stop by itself.")
     max_epochs: float = Field(20, gt=0, description="Most passes over the fine-tuning set; the smaller of the two limits holds.")
-    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="Decay after the warm-up.")
-    warmup: float = Field(0.05, ge=0, lt=1, description="Share of the steps with a rising learning rate.")
+    schedule: Literal["linear", "cosine", "constant", "plateau"] = Field(
+        "linear",
+        description="After the warm-up. linear, cosine: decay to 0 over the most steps; constant; plateau: constant, halved for a "
+        "replica whenever its dev loss has not improved, and falling to 0 over the last fifth of the most steps.",
+    )
+    warmup: float = Field(0.05, ge=0, lt=1, description="Share of the most steps with a rising learning rate.")
+    warmup_steps: int | None = Field(None, ge=1, description="The same in steps, up to half of the most; left out: `warmup`.")
     evaluations: int = Field(10, ge=1, description="How often dev loss is measured over the most steps.")
+    evaluation_growth: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="If given, dev loss is measured instead whenever the steps have grown by this share, and by 10 at least: few "
+        "steps and many are watched alike.",
+    )
     patience: int = Field(4, ge=1, description="A replica stops after this many evaluations without a better dev loss.")
     dev_items: int = Field(500, ge=1, description="Dev pairs (or segments) used for stopping and for the learning rate.")
     length: int = Field(
-        64, ge=4, description="Longest source or target, in tokens, its end mark included; longer ones are cut off."
+        128,
+        ge=4,
+        description="Longest source or target, in tokens, its end mark included; longer ones are cut off, and counted.",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate.")
     group: int = Field(
@@ -115,6 +135,11 @@ class FinetuningSettings(BaseModel):
         "auto", description="Type of computation (parameters stay fp32); auto: bf16 on a GPU, fp32 on a CPU."
     )
     state_seconds: float = Field(60, gt=0, description="Seconds between saves of the resumable state.")
+
+    def most_steps(self, batches: int) -> tuple[int, str]:
+        """The last step of a set of `batches` steps an epoch, and the limit that sets it: max_steps or max_epochs."""
+        epochs = max(round(self.max_epochs * batches), 1)
+        return (epochs, "max_epochs") if self.max_steps is None or epochs < self.max_steps else (self.max_steps, "max_steps")
 
     def rates_together(self) -> list[list[float]]:
         """The learning rates by those that go together: all, unless `group` is less than their number."""

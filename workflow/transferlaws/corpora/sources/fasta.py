@@ -5,9 +5,9 @@ from pathlib import Path
 
 from transferlaws.corpora.items import Document
 from transferlaws.corpora.readers.opening import lines
+from transferlaws.corpora.readers.paths import expand
 from transferlaws.corpora.settings import FastaCorpus
 from transferlaws.corpora.sources import Context, Provenance
-from transferlaws.corpora.sources.files import expand
 from transferlaws.errors import UserError
 from transferlaws.files import sha256
 

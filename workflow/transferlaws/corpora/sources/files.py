@@ -1,12 +1,14 @@
 """Source `files`: your own text, by path or glob, in any of the formats that the suffix or `format` names."""
 
-import glob
 from collections.abc import Iterator
 from pathlib import Path
 
 from transferlaws.corpora.items import Document, Pair
+from transferlaws.corpora.languages import primary
 from transferlaws.corpora.readers import catalogs, tables, tmx
+from transferlaws.corpora.readers.encodings import Invalid
 from transferlaws.corpora.readers.opening import lines, read_limited, suffix_of
+from transferlaws.corpora.readers.paths import expand, paired
 from transferlaws.corpora.settings import DebianBitext, DebianCorpus, FilesBitext, FilesCorpus
 from transferlaws.corpora.sources import Context, Provenance
 from transferlaws.errors import UserError
@@ -14,6 +16,7 @@ from transferlaws.files import sha256
 
 FORMATS = {".txt": "txt", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 BITEXT_FORMATS = FORMATS | {".tmx": "tmx", ".po": "gettext", ".mo": "gettext"}
+_NAMES = {"source", "src", "target", "tgt", "trg", "reference", "ref", "text", "sentence", "translation"}
 TABLES = {"tsv": tables.tsv, "jsonl": tables.jsonl, "parquet": tables.parquet}
 
 
@@ -25,22 +28,18 @@ def documents(settings: FilesCorpus, context: Context) -> tuple[Provenance, Iter
 
 def pairs(settings: FilesBitext, context: Context) -> tuple[Provenance, Iterator[Pair]]:
     """Two columns of a table, two files aligned line by line, translation memories or gettext catalogs."""
-    groups = [("", expand(settings.paths), expand(settings.target_paths))]
-    groups.append(("dev", expand(settings.dev_paths), expand(settings.dev_target_paths)))
-    groups.append(("test", expand(settings.test_paths), expand(settings.test_target_paths)))
+    groups = [(split, *_sides(settings, f"{split}_" if split else "")) for split in ("", "dev", "test")]
     paths = [path for _, sources, targets in groups for path in (*sources, *targets)]
     return _provenance(settings, paths), _pairs(settings, groups, context)
 
 
-def expand(patterns: list[str]) -> list[Path]:
-    """Files that the patterns match, in the order of the patterns and, within one, of the names."""
-    found: dict[Path, None] = {}
-    for pattern in patterns:
-        matches = sorted(path for path in glob.glob(pattern, recursive=True) if Path(path).is_file())
-        if not matches:
-            raise UserError(f"paths: no file matches '{pattern}' (from the folder {Path.cwd()}).")
-        found |= dict.fromkeys(map(Path, matches))
-    return list(found)
+def _sides(settings: FilesBitext, prefix: str) -> tuple[list[Path], list[Path]]:
+    names = (f"{prefix}paths", f"{prefix}target_paths")
+    sources, targets = (getattr(settings, name) for name in names)
+    if not targets:
+        return expand(sources, names[0]), []
+    pairs = paired(sources, targets, names)
+    return [source for source, _ in pairs], [target for _, target in pairs]
 
 
 def _provenance(settings: FilesCorpus | FilesBitext, paths: list[Path]) -> Provenance:
@@ -60,21 +59,43 @@ def format_of(path: Path, given: str | None, formats: dict[str, str]) -> str:
 
 def read_documents(settings: FilesCorpus | DebianCorpus, paths: list[Path], context: Context) -> Iterator[Document]:
     """The documents of files: lines, paragraphs or wholes of text, or a column of a table."""
+    invalid = Invalid(paths[0], "file")
     for path in paths:
         kind = format_of(path, settings.format, FORMATS)
         if kind != "txt":
-            for number, (text,) in TABLES[kind](path, [settings.column], context.removed):
+            rows = _rows(kind, path, [settings.column], settings, context)
+            for number, (text,) in _without_header(rows, kind, [settings.column], [settings.language]):
                 yield Document(f"{path.name}:{number}", text)
         elif settings.unit == "file":
+            invalid.all += 1
+            content = read_limited(path, text=True)
             try:
-                yield Document(path.name, read_limited(path).decode())
+                yield Document(path.name, content.decode())
             except UnicodeDecodeError:
                 context.removed["invalid_utf8"] += 1
+                invalid.path = path
+                invalid.add(content, invalid.all)
         elif settings.unit == "paragraph":
             yield from _paragraphs(path, context)
         else:
             for number, text in lines(path, context.removed):
                 yield Document(f"{path.name}:{number}", text)
+    invalid.check()
+
+
+def _rows(kind: str, path: Path, columns: list, settings: FilesBitext | FilesCorpus, context: Context) -> Iterator[tables.Row]:
+    more = {"quoted": settings.quoted} if kind == "tsv" else {}
+    return TABLES[kind](path, columns, context.removed, **more)
+
+
+def _without_header(rows: Iterator[tables.Row], kind: str, columns: list[str | int], languages: list[str]) -> Iterator[tables.Row]:
+    """Rows of a TSV read by position without a first line that names its columns."""
+    known = _NAMES | {name for language in languages for name in (language.lower(), primary(language))}
+    for number, cells in rows:
+        named = {cell.strip().lower() for cell in cells[: len(languages)]}
+        if kind == "tsv" and number == 1 and isinstance(columns[0], int) and len(named) == len(languages) and named <= known:
+            continue
+        yield number, cells
 
 
 def _paragraphs(path: Path, context: Context) -> Iterator[Document]:
@@ -92,10 +113,6 @@ def _paragraphs(path: Path, context: Context) -> Iterator[Document]:
 
 def _pairs(settings: FilesBitext, groups: list[tuple[str, list[Path], list[Path]]], context: Context) -> Iterator[Pair]:
     for split, sources, targets in groups:
-        if targets and len(sources) != len(targets):
-            raise UserError(
-                f"paths match {len(sources)} files, target paths {len(targets)}: give one target file for each source file."
-            )
         for i, path in enumerate(sources):
             rows = tables.aligned(path, targets[i], context.removed) if targets else read_rows(settings, path, context)
             for number, (source, target, *origin) in rows:
@@ -110,9 +127,10 @@ def read_rows(settings: FilesBitext | DebianBitext, path: Path, context: Context
     if kind == "txt":
         raise UserError(f"{path}: plain text holds one side only; name the files of the other in `target_paths`.")
     if kind == "tmx":
-        return tmx.units(path, settings.languages)
+        return tmx.units(path, settings.languages, context.removed)
     if kind == "gettext":
-        messages = catalogs.read_gettext(read_limited(path), str(path))
-        return ((i, [key.partition("\x04")[2], text]) for i, (key, text) in enumerate(messages.items(), 1) if text)
+        catalog = catalogs.read_gettext(read_limited(path), str(path))
+        return ((i, [*pair]) for i, pair in enumerate(catalogs.gettext_pairs(catalog, settings.languages, str(path)), 1))
     columns = [*settings.columns, *([] if settings.origin_column is None else [settings.origin_column])]
-    return TABLES[kind](path, columns, context.removed)
+    rows = _rows(kind, path, columns, settings, context)
+    return _without_header(rows, kind, columns, [*settings.languages])

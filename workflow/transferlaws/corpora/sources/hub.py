@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from transferlaws.corpora.items import Document, ItemWriter, Pair, read_items
+from transferlaws.corpora.items import Document, ItemWriter, Pair, is_unicode, read_items
 from transferlaws.corpora.readers.tables import dig
 from transferlaws.corpora.settings import HubBitext, HubCorpus
 from transferlaws.corpora.sources import Context, Provenance
-from transferlaws.errors import UserError
+from transferlaws.errors import PassingError, UserError
 from transferlaws.files import canonical_json, check_sha256, exclusive, read_json, sha256, write_json
 from transferlaws.progress import Progress
 
@@ -98,12 +98,21 @@ def _continue(settings: HubCorpus | HubBitext, split: str, columns: list[str], f
             except Exception as error:
                 failures += 1
                 if isinstance(error, _PERMANENT) or type(error).__name__ in _PERMANENT_NAMES or _offline() or failures > RETRIES:
-                    raise UserError(
+                    raise PassingError(
                         f"{settings.dataset}, split {split}: {type(error).__name__}: {error} (after {state['items']} items, "
-                        f"{failures} tries). What came is kept in {folder}; the next call continues there. Offline, only what is "
-                        "complete there can be used."
+                        f"{failures} tries). {_afterwards(error, folder)}"
                     ) from error
                 time.sleep(FIRST_WAIT * 2 ** (failures - 1))
+
+
+def _afterwards(error: Exception, folder: Path) -> str:
+    if type(error).__name__ in ("CastError", "ArrowInvalid", "DatasetGenerationError", "DatasetGenerationCastError"):
+        return (
+            "The files of the split differ in their columns or in the types of these: name a subset or a folder whose files agree."
+        )
+    if isinstance(error, _PERMANENT) or type(error).__name__ in _PERMANENT_NAMES:
+        return "Another try would end the same."
+    return f"What came is kept in {folder}; the next call continues there. Offline, only what is complete there can be used."
 
 
 def _offline() -> bool:
@@ -144,7 +153,11 @@ def _part(
                 removed["not_text"] += 1
                 continue
             identity = f"{settings.dataset}:{state['items'] + writer.items}"
-            writer.write(Document(identity, *texts) if len(texts) == 1 else Pair(identity, *texts, settings.dataset, split=ours))
+            item = Document(identity, *texts) if len(texts) == 1 else Pair(identity, *texts, settings.dataset, split=ours)
+            if not is_unicode(item):
+                removed["lone_surrogate"] += 1
+                continue
+            writer.write(item)
             words += sum(len(text.split()) for text in texts)
             complete = (
                 state["items"] + writer.items >= settings.max_items

@@ -15,7 +15,7 @@ from transferlaws.corpora.readers import catalogs, verses
 from transferlaws.corpora.readers.opening import open_wheel
 from transferlaws.corpora.settings import Package, PackagesBitext, PackagesCorpus
 from transferlaws.corpora.sources import Context, Provenance
-from transferlaws.errors import ChecksumError, UserError
+from transferlaws.errors import ChecksumError, PassingError
 from transferlaws.files import exclusive, sha256
 from transferlaws.progress import Progress
 
@@ -83,7 +83,7 @@ def _download(package: Package, folder: Path) -> Path:
     wheels = list(folder.glob("*.whl"))
     if result.returncode or len(wheels) != 1:
         lines = [line for line in result.stderr.strip().splitlines() if not line.startswith("WARNING")]
-        raise UserError(
+        raise PassingError(
             f"{package.name}=={package.version}: pip could not download it ({' '.join(lines[-2:]) or 'no wheel came'}). "
             "Check the network and pip's configuration, or put the wheel into the cache by running this once where there is one."
         )
