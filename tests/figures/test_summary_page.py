@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from support import simulated_study
+from transferlaws import __version__
 from transferlaws.cli import main
 from transferlaws.figures.summary import cut_off
 
@@ -73,7 +74,7 @@ def test_the_page_says_on_what_how_often_at_which_version(whole):
     for text in (
         *("nrefs:1|case:mixed", "abababab", "1 000", "0, 64k, 256k, 1M, 4M, 16M", "1, 2", "en-de (translation)", "410k"),
         *("novels==1.2.3", "CC0-1.0", "12 345", "duplicates 300, contamination 45", "talks.test 45", "cdcdcd"),
-        *("novels-en 0.5, novels-de 0.5", "transferlaws 0.1.0", "other data", "en+de is predicted to be better"),
+        *("novels-en 0.5, novels-de 0.5", f"transferlaws {__version__}", "other data", "en+de is predicted to be better"),
         *("f(D_p) = (ln(A * D_p^alpha))^beta", "L(D_p) = E + A / D_p^alpha"),
     ):
         assert text in whole.text, text

@@ -1,4 +1,4 @@
-"""The README's example of a study on one's own data is a real one."""
+"""What README, CONTRIBUTING, CITATION and CHANGELOG say is so."""
 
 import gzip
 import json
@@ -8,6 +8,7 @@ import yaml
 import zstandard
 
 from support.tiny import REPOSITORY
+from transferlaws import __version__
 from transferlaws.cli import main
 from transferlaws.config import overlay
 from transferlaws.files import read_json
@@ -43,3 +44,15 @@ def test_the_example_of_own_data_works(tmp_path, monkeypatch):
         folder = layout.corpus.format(corpus=name)
         stage("corpus", "--name", name, "--settings", layout.settings("corpora", name), "--against", bitext, "--output", folder)
         assert read_json(f"{folder}/report.json")["documents"] > 0
+
+
+def test_contributing_names_files_that_exist():
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"`((?:workflow|tests|docs|benchmarks|studies|\.github|\.ci)/[^`*<> ]*)`", text))
+    assert len(named) > 20
+    assert not {name for name in named if not (REPOSITORY / name).exists()}
+
+
+def test_the_version_is_one():
+    assert yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())["version"] == __version__
+    assert f"\n## {__version__}" in (REPOSITORY / "CHANGELOG.md").read_text()

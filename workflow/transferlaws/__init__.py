@@ -1,3 +1,3 @@
 """Which pretraining data, and how much of it, is worth having for a downstream task?"""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -18,11 +18,12 @@ from transferlaws.laws.estimate import Fitted, Unfitted
 from transferlaws.laws.groups import groups_of
 from transferlaws.laws.protocols import resolve
 from transferlaws.laws.registry import LAWS, fit_table
-from transferlaws.laws.settings import FitSettings, parse
+from transferlaws.laws.settings import FitSettings
 from transferlaws.measurements.columns import SCORES
 from transferlaws.measurements.means import TableMeans
 from transferlaws.measurements.table import read_measurements
 from transferlaws.measurements.test_noise import with_sentences
+from transferlaws.options import add_json
 
 SCHEMA = 1
 
@@ -37,14 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="most passes over any corpus, as in pretraining.max_epochs; left out: text repeats without end",
     )
-    parser.add_argument("--settings", default="{}", help="JSON of the advice settings; see docs/laws.md")
+    add_json(parser, "--settings", AdviceSettings, default="{}", help="advice settings; see docs/laws.md")
     parser.add_argument("--output", required=True, help="advice.json")
     parser.add_argument("--markdown", required=True, help="advice.md")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the advice as JSON and as a page."""
-    settings = parse(AdviceSettings, arguments.settings)
+    settings: AdviceSettings = arguments.settings
     table = read_measurements(arguments.measurements)
     if arguments.sentences:
         table = with_sentences(table, arguments.sentences)

@@ -5,14 +5,13 @@ from collections.abc import Callable
 
 import pandas as pd
 from matplotlib.figure import Figure
-from pydantic import ValidationError
 
 from transferlaws import __version__
-from transferlaws.errors import UserError
 from transferlaws.figures import alignment, downstream, effective_data, losses, overview, style, transfer_gap
 from transferlaws.figures.inputs import Fit, read_fits, read_table
 from transferlaws.figures.settings import FigureSettings
 from transferlaws.files import sha256
+from transferlaws.options import add_json
 
 FIGURES: dict[str, tuple[str, Callable[[pd.DataFrame, list[Fit], FigureSettings], Figure]]] = {
     "summary": ("What each mixture is worth", overview.summary),
@@ -30,16 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", choices=FIGURES, help="; ".join(f"{name}: {title}" for name, (title, _) in FIGURES.items()))
     parser.add_argument("--measurements", required=True, metavar="CSV", help="measurements.csv")
     parser.add_argument("--laws", nargs="*", default=[], metavar="JSON", help="fits written by `transferlaws fit`")
-    parser.add_argument("--settings", default="{}", metavar="JSON", help="figure settings")
+    add_json(parser, "--settings", FigureSettings, default="{}", help="figure settings")
     parser.add_argument("--output-prefix", required=True, metavar="PREFIX", help="writes PREFIX.svg and PREFIX.png")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Draw one figure."""
-    try:
-        settings = FigureSettings.model_validate_json(arguments.settings)
-    except ValidationError as error:
-        raise UserError(f"--settings: {error}") from None
+    settings: FigureSettings = arguments.settings
     table = read_table(arguments.measurements)
     title, draw = FIGURES[arguments.name]
     with style.styled():

@@ -1,10 +1,8 @@
 """Settings of law fits."""
 
-from typing import Literal, TypeVar
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from transferlaws.errors import UserError
+from pydantic import BaseModel, ConfigDict, Field
 
 LAWS = (
     "score-log",
@@ -42,7 +40,6 @@ PROTOCOL_LAWS: dict[str, tuple[str, ...]] = {
     "chinchilla": ("chinchilla",),
 }
 """The laws that a paper's own protocol fits; `default` fits all."""
-Settings = TypeVar("Settings", bound=BaseModel)
 LawName = Literal[LAWS]
 ProtocolName = Literal["default", "isik", "barnett", "hernandez", "chinchilla"]
 
@@ -99,12 +96,3 @@ class FitSettings(BaseModel):
         0.1, gt=0, description="effective-data: keep D_F up to this share of D(N), the data for 99 % of infinite-data performance"
     )
     seed: int = Field(0, ge=0, description="seed of the bootstrap")
-
-
-def parse(model: type[Settings], text: str) -> Settings:
-    """Validate settings given as JSON on the command line; raises `UserError` naming the key."""
-    try:
-        return model.model_validate_json(text)
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
-        raise UserError(f"--settings: {problems}. The keys are {', '.join(model.model_fields)}.") from None
