@@ -3,6 +3,7 @@
 # make check   what CI runs beside the tests: ruff, snakefmt, snakemake --lint
 # make schema  renew what the docs hold of the code: the config's schema and tables
 # make lock    renew envs/*.txt from pyproject.toml
+# make environment  only install .venv
 #
 # CUDA=1                installs the CUDA environment instead of the CPU one
 # TORCH_INDEX=URL       where pip finds torch's CPU build, if your platform's default build is another one
@@ -18,7 +19,7 @@ READY := $(VENV)/.ready-$(if $(CUDA),cuda,cpu)
 BIN := $(abspath $(VENV))/bin
 STUDY := --cores $(CORES) $(if $(PROFILE),--profile $(PROFILE)) $(if $(CONFIG),--configfile $(CONFIG))
 
-.PHONY: study test test-all check schema lock clean-environment
+.PHONY: study test test-all check schema lock environment clean-environment
 
 # A killed Snakemake leaves its lock behind. flock tells a dead one from a running one: the system drops it with the process.
 study: $(READY)
@@ -36,7 +37,7 @@ test-all: $(READY)
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
 schema: $(READY)
@@ -54,6 +55,8 @@ endif
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r $(LOCK)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
+
+environment: $(READY)
 
 clean-environment:
 	rm -rf $(VENV)

@@ -18,8 +18,8 @@ from record import ROOT
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from transferlaws.model.kernels import attention, tiles
-from transferlaws.model.operations import Positions
 from transferlaws.model.packing import pack, unpack
+from transferlaws.model.positions import Positions
 
 SHORT_TILES = [
     tiles.Tile(*sizes, warps, stages)

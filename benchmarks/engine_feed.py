@@ -7,11 +7,9 @@ waits, and the host's milliseconds how far off the end of that is.
 """
 
 import argparse
-import json
 import sys
 import tempfile
 import time
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +22,11 @@ from engine_curve import LENGTH, lockstep
 from transferlaws.files import read_json, write_json
 from transferlaws.tokens.shards import ShardWriter
 from transferlaws.tokens.vocabulary import Vocabulary
-from transferlaws.training.trajectory import Trajectory
+from transferlaws.training.device import choose_device
+from transferlaws.training.distributed import World
+from transferlaws.training.mixture_text import MixtureText, Pretraining
+from transferlaws.training.settings import PretrainingSettings
+from transferlaws.training.trajectory import TrajectoryRun
 
 sys.path.insert(0, str(ROOT / "tests"))
 
@@ -58,25 +60,22 @@ def build(root: Path) -> Path:
     return root
 
 
-def trajectory(root: Path, size: int, positions: int) -> Trajectory:
+def trajectory(root: Path, size: int, positions: int) -> TrajectoryRun:
     """The pretrain stage's run, not yet started."""
-    settings = {"length": PRETRAINING_LENGTH, "batch_tokens": positions, "learning_rate": 1e-3}
-    return Trajectory(
-        Namespace(
-            tokens=[str(root / "tokens/xx"), str(root / "tokens/yy")],
-            weights='{"xx": 0.7, "yy": 0.3}',
-            vocabulary=str(root / "vocabulary"),
-            model=SHAPES[size].model_dump_json(),
-            settings=json.dumps(settings),
-            seed=1,
-            model_name="m",
-            mixture="xx+yy",
-            state=str(root / "state"),
-            output=str(root / "output"),
-            code="",
-        ),
-        [10**12],
+    asked = Pretraining(
+        tokens=[root / "tokens/xx", root / "tokens/yy"],
+        weights={"xx": 0.7, "yy": 0.3},
+        vocabulary=root / "vocabulary",
+        model=SHAPES[size],
+        settings=PretrainingSettings(length=PRETRAINING_LENGTH, batch_tokens=positions, learning_rate=1e-3),
+        ladder=[10**12],
+        seed=1,
+        model_name="m",
+        mixture="xx+yy",
+        state=root / "state",
+        output=root / "output",
     )
+    return TrajectoryRun(asked, MixtureText.open(asked), World.join(choose_device()))
 
 
 def milliseconds(step: Callable[[], object], steps: int) -> float:
@@ -106,14 +105,14 @@ def record(results: Results, label: str, fed: list[float], ready: list[float], m
 
 def pretraining(root: Path, size: int, positions: int, steps: int, results: Results) -> None:
     run = trajectory(root, size, positions)
-    ahead = run.ahead
+    ahead = run.batches
     for _ in range(max(steps, 12)):  # most forms twice: a step, then its capture
         run._take(1.0)
     place, counts = ahead.place, dict(run.counts)
 
     def rewind() -> None:
         ahead.rewind(place)
-        run.ahead, run.counts = ahead, dict(counts)
+        run.batches, run.counts = ahead, dict(counts)
 
     rewind()
     start = time.perf_counter()
@@ -125,7 +124,7 @@ def pretraining(root: Path, size: int, positions: int, steps: int, results: Resu
         rewind()
         fed.append(milliseconds(lambda: run._take(1.0), steps))
         rewind()
-        run.ahead = recorded
+        run.batches = recorded
         ready.append(milliseconds(lambda: run._take(1.0), steps))
     launch = launching(lambda: run._take(1.0), steps)
     run._check_finite()

@@ -2,8 +2,12 @@ import os
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+# A busy machine is no failure.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 sys.path.insert(0, str(Path(__file__).parent))  # tests/support
 # Before torch is imported. A process that is forked while torch has threads hangs, and bits may depend on their number.
 os.environ["OMP_NUM_THREADS"] = "1"

@@ -1,3 +1,4 @@
+import ast
 import re
 
 import pytest
@@ -93,3 +94,29 @@ def test_imports_go_one_way(room):
         name = ".".join(["transferlaws", *path.relative_to(module.ROOT).with_suffix("").parts]).removesuffix(".__init__")
         rooms = {parts[1] for parts in (imported.split(".") for imported in module._imports(name)) if len(parts) > 2}
         assert rooms & {*ROOMS} <= ROOMS[room], f"{path} imports {rooms - ROOMS[room]}"
+
+
+def test_no_module_imports_itself_through_others():
+    """A package and the modules inside it count as one where one of them imports the package itself, which always runs first.
+
+    Imports for a type checker alone never run.
+    """
+    arrows = {}
+    for path in module.ROOT.rglob("*.py"):
+        name = ".".join(["transferlaws", *path.relative_to(module.ROOT).with_suffix("").parts]).removesuffix(".__init__")
+        blocks = [node for node in ast.walk(module._tree(name)) if isinstance(node, ast.If)]
+        typing = [node for block in blocks if ast.unparse(block.test) == "TYPE_CHECKING" for node in block.body]
+        never_run = {node.module for node in typing if isinstance(node, ast.ImportFrom)}
+        arrows[name] = {other for other in module._imports(name) - never_run if not f"{name}.".startswith(f"{other}.")}
+    done: set[str] = set()
+
+    def walk(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " -> ".join([*way[way.index(name) :], name])
+        if name not in done:
+            for other in sorted(arrows.get(name, ())):
+                walk(other, (*way, name))
+            done.add(name)
+
+    for name in sorted(arrows):
+        walk(name, ())
+    assert len(done) > 100

@@ -40,7 +40,7 @@ def study(**changes: dict) -> dict:
         ({"vocabulary": {"corpora": ["en", "frr"]}}, ["vocabulary.corpora", "`frr`", "Did you mean `fr`"]),
         ({"bitexts": {"pairs": {"languages": ["sr", "sr"]}}}, ["sr-Cyrl, sr-Latn"]),
         ({"bitexts": {"pairs": {"columns": [-2, -1]}}}, ["bitexts.pairs", "columns.0", "count from 0"]),
-        ({"corpora": {"en": {"language": False}}}, ["corpora.en", "language", "'no', in quotes"]),
+        ({"corpora": {"en": {"language": False}}}, ["corpora.en", "language", 'in quotes, such as "no"']),
         ({"corpora": {"en": {"paths": ["newstest2014.en"]}}}, ["corpora.en", "held_out: false"]),
     ],
 )

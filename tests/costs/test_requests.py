@@ -81,5 +81,5 @@ def test_steps_shorter_than_the_queue_run_beside_snakemake(tmp_path):
     assert asked(tmp_path).beside_snakemake(0) == []
     text = ["bitext", "corpus", "vocabulary", "corpus_tokens", "bitext_tokens"]
     assert asked(tmp_path).beside_snakemake(5) == [*text, "score", "fit", "advise", "figure", "summary"]
-    large = asked(tmp_path, pretraining={"ladder": ["1G"], "seeds": [1]}).beside_snakemake(5)
+    large = asked(tmp_path, pretraining={"ladder": ["250M", "500M", "1G"], "seeds": [1]}).beside_snakemake(5)
     assert "corpus" not in large and "bitext" in large

@@ -10,10 +10,11 @@ if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when triton is imported
 pytest.importorskip("triton")
 
-from transferlaws.model.kernels import attention, rows
+from transferlaws.model.kernels import attention, fused, rows
 from transferlaws.model.loss import linear_cross_entropy, row_gradient
-from transferlaws.model.operations import PLAIN, Positions, bias_matrix, fused, gated_gelu, no_dropout, rms_norm
+from transferlaws.model.operations import PLAIN, bias_matrix, gated_gelu, no_dropout, rms_norm
 from transferlaws.model.packing import pack, unpack
+from transferlaws.model.positions import Positions
 from transferlaws.model.settings import ModelSettings
 from transferlaws.model.transformer import Transformer
 from transferlaws.training.graphs import batch_loss

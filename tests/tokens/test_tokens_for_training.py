@@ -11,7 +11,7 @@ from transferlaws.errors import UserError
 from transferlaws.tokens.batches import MixtureStream, epoch_batches, nested_subset
 from transferlaws.tokens.objectives import corrupt, noise_spans
 from transferlaws.tokens.shards import TokenSplit
-from transferlaws.training.ahead import Ahead
+from transferlaws.training.prefetch import Prefetcher
 
 SENTINELS = np.arange(999, 989, -1)
 
@@ -131,7 +131,7 @@ def test_batches_have_few_shapes_and_bounded_rows():
 
 
 def test_a_stream_read_ahead_gives_the_same_batches_and_goes_back_to_any_place():
-    plain, ahead = stream(), Ahead(stream(), lambda batch, step: (step, batch.lengths.sum()))
+    plain, ahead = stream(), Prefetcher(stream(), lambda batch, step: (step, batch.lengths.sum()))
     expected = [plain.next() for _ in range(12)]
     places = [ahead.place]
     for step in range(8):

@@ -15,7 +15,7 @@ from support.engine_data import build
 from transferlaws.cli import main
 from transferlaws.errors import UserError
 from transferlaws.files import sha256, write_json
-from transferlaws.training.processes import side_by_side
+from transferlaws.training.processes import run_in_processes
 from transferlaws.training.state import Checkpointer, load_state
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -156,9 +156,9 @@ def go_wrong(error, place):
 @pytest.mark.parametrize("error", [UserError("row 7 is empty"), MemoryError("too much"), SystemExit(143)])
 def test_what_a_process_raises_is_raised_and_ends_the_others(error):
     with pytest.raises(type(error), match=str(error)):
-        side_by_side(go_wrong, [(None,), (error,), (None,)], 2)
+        run_in_processes(go_wrong, [(None,), (error,), (None,)], 2)
 
 
 def test_an_error_that_cannot_travel_is_still_an_error():
     with pytest.raises((UserError, TypeError)):
-        side_by_side(go_wrong, [(Unusual,), (None,)], 2)
+        run_in_processes(go_wrong, [(Unusual,), (None,)], 2)

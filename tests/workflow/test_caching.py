@@ -34,12 +34,12 @@ TOKENS = {"vocabulary", "corpus_tokens de", "corpus_tokens en", "corpus_tokens f
 
 
 def planned(folder: Path, *arguments: str) -> set[str]:
-    """The jobs of a dry run: rule and what tells its jobs apart; `all`, `check` and `study` are left out."""
+    """The jobs of a dry run: rule and what tells its jobs apart; the targets, `check` and `study` are left out."""
     output = snakemake(folder, "--dry-run", *arguments).stdout
     jobs = set()
     for block in re.split(r"\n(?=\[)", output):
         rule = re.search(r"^(?:local)?rule (\w+):", block, re.M)
-        if rule and rule[1] not in ("all", "check", "study"):
+        if rule and rule[1] not in ("all", "default", "check", "study"):
             names = re.search(r"wildcards: (.*)", block)
             values = dict(part.split("=", 1) for part in names[1].split(", ")) if names else {}
             values.pop("model", None)

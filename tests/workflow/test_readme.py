@@ -1,4 +1,4 @@
-"""The README's example of a study on one's own data is a real one."""
+"""What README, CONTRIBUTING, CITATION and CHANGELOG say is so."""
 
 import gzip
 import json
@@ -8,6 +8,7 @@ import yaml
 import zstandard
 
 from support.tiny import REPOSITORY
+from transferlaws import __version__
 from transferlaws.cli import main
 from transferlaws.config import overlay
 from transferlaws.files import read_json
@@ -22,16 +23,15 @@ def test_the_example_of_own_data_works(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data/reports").mkdir(parents=True)
-    sentences = [f"The harvest of the year {year} was better than the one before it." for year in range(1500, 1900)]
-    with gzip.open("data/reports/a.txt.gz", "wt") as file:
-        file.writelines(f"{sentence}\n" for sentence in sentences)
-    lines = "".join(
-        json.dumps({"body": f"Die Ernte im Jahr {year} war besser als die zuvor."}) + "\n" for year in range(1500, 1900)
-    )
-    (tmp_path / "data/news.jsonl.zst").write_bytes(zstandard.compress(lines.encode()))
     words = [
         f"{a} {b}" for a in ("red", "green", "blue", "white") for b in ("house", "letter", "ship", "bird", "tree", "stone", "river")
     ]
+    pairs = [f"{a} and {b}" for a in words for b in words if a != b]
+    sentences = [f"The harvest near the {pair} was better than the one before it." for pair in pairs]
+    with gzip.open("data/reports/a.txt.gz", "wt") as file:
+        file.writelines(f"{sentence}\n" for sentence in sentences)
+    lines = "".join(json.dumps({"body": f"Die Ernte bei {pair[::-1]} war besser als die zuvor."}) + "\n" for pair in pairs)
+    (tmp_path / "data/news.jsonl.zst").write_bytes(zstandard.compress(lines.encode()))
     (tmp_path / "data/letters.tsv").write_text("".join(f"My {w} is old\tMein {w[::-1]} ist alt\n" for w in words))
 
     def stage(*arguments):
@@ -44,3 +44,15 @@ def test_the_example_of_own_data_works(tmp_path, monkeypatch):
         folder = layout.corpus.format(corpus=name)
         stage("corpus", "--name", name, "--settings", layout.settings("corpora", name), "--against", bitext, "--output", folder)
         assert read_json(f"{folder}/report.json")["documents"] > 0
+
+
+def test_contributing_names_files_that_exist():
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"`((?:workflow|tests|docs|benchmarks|studies|\.github|\.ci)/[^`*<> ]*)`", text))
+    assert len(named) > 20
+    assert not {name for name in named if not (REPOSITORY / name).exists()}
+
+
+def test_the_version_is_one():
+    assert yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())["version"] == __version__
+    assert f"\n## {__version__}" in (REPOSITORY / "CHANGELOG.md").read_text()

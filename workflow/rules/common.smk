@@ -6,12 +6,11 @@ import yaml
 from snakemake.logging import logger
 
 from transferlaws import records, scheduling
-from transferlaws.cli import STAGES
+from transferlaws.cli import code
 from transferlaws.config import overlay
 from transferlaws.earlier import check_sources, last_study, repeated
 from transferlaws.errors import UserError
 from transferlaws.failures import last_words
-from transferlaws.fingerprint import fingerprint
 from transferlaws.costs.estimate import Costs
 from transferlaws.costs.jobs import Jobs
 from transferlaws.costs.requests import LOCAL, requests
@@ -20,14 +19,8 @@ from transferlaws.layout import Layout, folders, names_pattern
 # `configfile:` would merge a mixture's weights with those of the default's mixture of that name.
 local_minutes = float(config.pop(LOCAL, 0))
 config = overlay(
-    yaml.safe_load((Path(workflow.basedir) / "config.yaml").read_text()), config
+    yaml.safe_load(Path(workflow.source_path("../../config.yaml")).read_text()), config
 )
-
-
-def refuse(error):
-    """End with what the user must mend as the last words: of an exception, Snakemake names the line that raised it behind them."""
-    print(error, file=sys.stderr)
-    raise SystemExit(1)
 
 
 try:
@@ -35,17 +28,11 @@ try:
     asked = requests(workflow.resource_settings)
     jobs = Jobs(Costs(layout), asked)
 except UserError as error:
-    refuse(error)
+    environment.refuse(error)
 scheduling.grow(workflow.resource_settings, asked.growing())
 environment.hand_over(layout.resolved(), layout.study.store)
 os.environ[environment.DEVICE] = layout.study.compute.device
 environment.mark_shared(not workflow.remote_exec)
-
-
-def code(stage):
-    """The identity of a stage's code, its module as the command line names it."""
-    return fingerprint(STAGES[stage][0])
-
 
 if workflow.is_main_process:
     records.restore(layout.root)
@@ -53,7 +40,7 @@ if workflow.is_main_process:
         for line in check_sources(layout):
             logger.warning(line)
     except UserError as error:
-        refuse(error)
+        environment.refuse(error)
     for line in repeated(last_study(layout), layout):
         logger.info(line)
 
@@ -75,6 +62,7 @@ wildcard_constraints:
 
 localrules:
     all,
+    default,
     check,
     plan,
     study,

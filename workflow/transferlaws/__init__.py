@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["LawFit", "__version__", "fit_law"]
 _HOME = {"fit_law": "transferlaws.laws.api", "LawFit": "transferlaws.laws.law_fit"}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from transferlaws import __version__, store
 from transferlaws.errors import PassingError, UserError
 from transferlaws.files import remedy
+from transferlaws.fingerprint import fingerprint
 from transferlaws.progress import configure_log, forget_attempt
 from transferlaws.scheduling import refusal
 
@@ -37,6 +38,21 @@ STAGES = {
 }
 
 
+def code(stage: str) -> str:
+    """The identity of a stage's code."""
+    return fingerprint(STAGES[stage][0])
+
+
+def _log(argv: list[str]) -> Path | None:
+    """The log file, which mistakes in the other options are written to."""
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("--log", type=Path)
+    try:
+        return parser.parse_known_args(argv)[0].log
+    except argparse.ArgumentError:
+        return None
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one stage; returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -50,25 +66,25 @@ def main(argv: list[str] | None = None) -> int:
         stage.add_argument("--log", type=Path, help="file that progress and errors are written to, beside the terminal")
         if argv[:1] == [name]:
             importlib.import_module(module).add_arguments(stage)
-    arguments = parser.parse_args(argv)
-    logger = logging.getLogger("transferlaws")
+    logger, log = logging.getLogger("transferlaws"), _log(argv)
     try:
-        configure_log(arguments.log, "a" if "WORLD_SIZE" in os.environ else "w")  # under torchrun a log has begun
-        if arguments.log:
-            refusal(arguments.log).unlink(missing_ok=True)
+        configure_log(log, "a" if "WORLD_SIZE" in os.environ else "w")  # under torchrun a log has begun
+        if log:
+            refusal(log).unlink(missing_ok=True)
+        arguments = parser.parse_args(argv)
         module = STAGES[arguments.stage][0]
         store.through(arguments.stage, module, arguments, importlib.import_module(module).run)
     except UserError as error:
-        logger.error("transferlaws %s: %s", arguments.stage, error)
-        if arguments.log and not isinstance(error, PassingError):
-            refusal(arguments.log).touch()
+        logger.error("transferlaws %s: %s", argv[0], error)
+        if log and not isinstance(error, PassingError):
+            refusal(log).touch()
         return 1
     except Exception as error:
         if advice := remedy(error):
-            logger.error("transferlaws %s: %s. %s", arguments.stage, error, advice)
+            logger.error("transferlaws %s: %s. %s", argv[0], error, advice)
             return 1
-        logger.exception("transferlaws %s: unexpected error", arguments.stage)
+        logger.exception("transferlaws %s: unexpected error", argv[0])
         return 2
-    if arguments.log:
-        forget_attempt(arguments.log)
+    if log:
+        forget_attempt(log)
     return 0

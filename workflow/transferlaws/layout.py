@@ -12,6 +12,7 @@ from transferlaws.config import SCRATCH, Study, load_study
 from transferlaws.corpora.languages import primary
 from transferlaws.corpora.readers.paths import matches
 from transferlaws.files import canonical_json
+from transferlaws.options import files_by_key
 
 _BRACES = re.compile(r"[{}]")
 
@@ -125,8 +126,7 @@ class Layout:
 
     def own_files(self, kind: str, name: str) -> dict[str, list[str]]:
         """The user's own paths and patterns that a corpus or bitext reads, by the key of the config that names them."""
-        settings = getattr(self.study, kind)[name]
-        return {field: getattr(settings, field) for field in type(settings).model_fields if field.endswith("paths")}
+        return files_by_key(getattr(self.study, kind)[name], elsewhere=False)
 
     def local_inputs(self, kind: str, name: str) -> list[str]:
         """The user's own files that a corpus or bitext reads; a pattern without a match stays, and Snakemake misses it."""

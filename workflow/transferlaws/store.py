@@ -1,26 +1,28 @@
 """A store of finished artifacts that checkouts share: corpora, bitexts, vocabularies, tokens and trajectories, each made once.
 
-An entry's name is a hash of everything that the artifact depends on: the stage's code, its arguments, the content of every file and
-the manifest of every folder that they name. A checkout that asks for the same while another makes it waits for that one;
-an entry that is whole is taken without waiting.
+An entry's name is a hash of everything that the artifact depends on: the stage's code, its arguments, the manifest of every folder
+that they name, and the content of every file in settings that are marked `OwnFiles`. A checkout that asks for the same while
+another makes it waits for that one; an entry that is whole is taken without waiting.
 """
 
 import argparse
 import hashlib
-import json
 import logging
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from glob import glob
 from pathlib import Path
+
+from pydantic import BaseModel
 
 from transferlaws import entry as entries
 from transferlaws.corpora.readers.paths import matches
 from transferlaws.errors import UserError
 from transferlaws.files import canonical_json, exclusive, sha256
 from transferlaws.fingerprint import fingerprint
+from transferlaws.options import own_files
 
 VARIABLE = "TRANSFERLAWS_STORE"
 STAGES = ("bitext", "corpus", "vocabulary", "tokens", "pretrain")
@@ -70,24 +72,19 @@ def _content(value: object) -> object:
     """An argument with what it names instead of where that lies."""
     if isinstance(value, list | tuple):
         return [_content(item) for item in value]
-    if isinstance(value, str) and value.startswith("{"):
-        return {name: _own_files(setting) if _names_files(name) else setting for name, setting in json.loads(value).items()}
+    if isinstance(value, BaseModel):
+        return [value.model_dump(mode="json"), _sums(own_files(value))]
     if isinstance(value, str | Path):
         manifests = [Path(value, name) for name in MANIFESTS]
         return next((sha256(manifest) for manifest in manifests if manifest.is_file()), str(value))
     return value
 
 
-def _names_files(setting: str) -> bool:
-    return setting.endswith("paths") or setting in ("model", "dataset")
-
-
-def _own_files(setting: object) -> object:
-    """A user's path, pattern or folder, or a list of them, with the content of each file."""
-    patterns = setting if isinstance(setting, list) else [setting] if isinstance(setting, str) else []
+def _sums(patterns: Iterable[str]) -> dict[str, str]:
+    """The checksum of every file that paths, patterns and folders name."""
     found = [Path(path) for pattern in patterns for path in matches(pattern) or sorted(glob(pattern, recursive=True))]
     files = [file for path in found for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
-    return [setting, {str(file): sha256(file) for file in files}]
+    return {str(file): sha256(file) for file in files}
 
 
 def _make_folder(folder: Path) -> None:

@@ -8,6 +8,7 @@ from transferlaws.advice.context import Context
 from transferlaws.format import probability, short_number, signed
 from transferlaws.laws.document import Fit, FitDocument
 from transferlaws.laws.verdict import Status
+from transferlaws.measurements.means import Means, Quantity
 from transferlaws.measurements.significance import (
     Significance,
     lead_probability,
@@ -21,20 +22,31 @@ ALIKE = 4.0  # AICc apart by less than this do not tell laws apart
 CONTRADICTED = (Status.REJECTED, Status.NOT_CONVERGED)
 
 
-def compare(context: Context, size: float) -> list[dict]:
-    """Every pair of mixtures of one D_f at their largest common rung: which helps, by how much, how surely."""
-    level, means, found = context.settings.confidence, context.means, []
-    mixtures = sorted({m for m, f, tokens in means.cells if f == size and tokens > 0})
-    for one, other in combinations(mixtures, 2):
+def leads(means: Means, size: float, level: float) -> list[tuple[str, str, float, Quantity]]:
+    """Every pair of mixtures of one D_f: the better one, the other, their largest common rung, and the lead there.
+
+    The leads' intervals hold all at once with probability `level`.
+    """
+    found = []
+    for one, other in combinations(_mixtures(means, size), 2):
         common = sorted(set(means.rungs(one, size)) & set(means.rungs(other, size)))
         if common:
             difference = means.better(means.cells[one, size, common[-1]], means.cells[other, size, common[-1]])
             ahead = difference.estimate >= 0
-            found.append(((one, other) if ahead else (other, one), common[-1], difference.times(1 if ahead else -1)))
-    best = _probabilities_best(context, mixtures, size)
-    pairs = []
+            found.append((*((one, other) if ahead else (other, one)), common[-1], difference.times(1 if ahead else -1)))
     wide = simultaneous([difference for *_, difference in found], level)
-    for ((first, second), tokens, _), difference in zip(found, wide, strict=True):
+    return [(*pair, difference) for (*pair, _), difference in zip(found, wide, strict=True)]
+
+
+def _mixtures(means: Means, size: float) -> list[str]:
+    return sorted({m for m, f, tokens in means.cells if f == size and tokens > 0})
+
+
+def compare(context: Context, size: float) -> list[dict]:
+    """Every pair of mixtures of one D_f at their largest common rung: which helps, by how much, how surely."""
+    level, means, pairs = context.settings.confidence, context.means, []
+    best = _probabilities_best(context, _mixtures(means, size), size)
+    for first, second, tokens, difference in leads(means, size, level):
         sure = significance(difference, level)
         chance, shown = lead_probability(difference, level), difference.json(level)
         text = f"{first} is {sure.than()} {second} at D_p = {short_number(tokens)}: {signed(shown)} {means.metric}"

@@ -9,10 +9,10 @@ from transferlaws.advice.settings import AdviceSettings
 from transferlaws.errors import UserError
 from transferlaws.files import atomic, sha256, write_json
 from transferlaws.laws.document import read_documents
-from transferlaws.laws.settings import parse
 from transferlaws.measurements.means import TableMeans
 from transferlaws.measurements.table import read_measurements
 from transferlaws.measurements.test_noise import with_sentences
+from transferlaws.options import add_json
 
 SCHEMA = 2
 
@@ -27,14 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="most passes over any corpus, as in pretraining.max_epochs; left out: text repeats without end",
     )
-    parser.add_argument("--settings", default="{}", help="JSON of the advice settings; see docs/laws.md")
+    add_json(parser, "--settings", AdviceSettings, default="{}", help="advice settings; see docs/laws.md")
     parser.add_argument("--output", required=True, help="advice.json")
     parser.add_argument("--markdown", required=True, help="advice.md")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the advice as JSON and as a page."""
-    settings = parse(AdviceSettings, arguments.settings)
+    settings: AdviceSettings = arguments.settings
     table = read_measurements(arguments.measurements)
     if arguments.sentences:
         table = with_sentences(table, arguments.sentences)

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from transferlaws.advice.comparison import leads
 from transferlaws.format import percent, short_number
 from transferlaws.laws.document import FitDocument
 from transferlaws.laws.settings import law_of
@@ -121,14 +122,22 @@ def _sentences(means: Means, mixtures: list[str], size: float, level: float) -> 
         return [f"{best} did best: {what}. With one seed this cannot be told from noise between seeds."]
     text = f"{best} did best: {what}, {_verdict(gains[best], 'scratch')}."
     if len(order) > 1:
-        lead = gain_of(means.gain(means.last(best, size), means.last(order[1], size)), level)
-        second = short_number(means.last(order[1], size)[2])
-        after = "" if second == tokens else f" (after {second})"
-        text += f" Against the next, {order[1]}{after}, that is {_phrase(lead, means, level)}: {_verdict(lead, 'it')}."
+        text += _lead(means, best, order[1], size, level)
     harmful = [f"{m} ({_phrase(gains[m], means, level)})" for m in order if gains[m].high < 0]
     if harmful:
         text += f" Surely worse than training from scratch: {', '.join(harmful)}."
     return [text]
+
+
+def _lead(means: Means, best: str, other: str, size: float, level: float) -> str:
+    """The lead over the next mixture, as the advice's comparison has it: at their largest common rung, simultaneous."""
+    pair = [found for found in leads(means, size, level) if {found[0], found[1]} == {best, other}]
+    if not pair:
+        return ""
+    first, _, tokens, difference = pair[0]
+    lead = gain_of(difference if first == best else difference.times(-1), level)
+    after = "" if tokens == means.last(best, size)[2] else f" (both after {short_number(tokens)})"
+    return f" Against the next, {other}{after}, that is {_phrase(lead, means, level)}: {_verdict(lead, 'it')}."
 
 
 def _phrase(found: Gain, means: Means, level: float) -> str:

@@ -26,7 +26,7 @@ from transferlaws.corpora.notices import notices, reasons, refuse_empty, remedie
 from transferlaws.corpora.prepare import Preparation, fill, runs
 from transferlaws.corpora.rules import Cleaning
 from transferlaws.corpora.settings import BitextSettings
-from transferlaws.corpora.stage import add_common_arguments, parse_settings, write_report
+from transferlaws.corpora.stage import add_common_arguments, write_report
 from transferlaws.errors import UserError
 
 SPLITS = ("test", "dev", "train", "monolingual")  # in the order in which they claim a target
@@ -35,13 +35,12 @@ SHARED = ("test", "dev", "monolingual")  # in the order of their ranges of the h
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the stage."""
-    add_common_arguments(parser)
+    add_common_arguments(parser, BitextSettings)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write `{train,dev,test,monolingual}.jsonl.zst` and `report.json`."""
-    settings = parse_settings(BitextSettings, arguments.settings, arguments.name)
-    build(arguments.name, settings, arguments.cache, arguments.output, arguments.threads)
+    build(arguments.name, arguments.settings, arguments.cache, arguments.output, arguments.threads)
 
 
 def build(name: str, settings: BitextSettings, cache: Path, output: Path, threads: int = 1) -> dict:

@@ -23,24 +23,28 @@ from transferlaws.corpora.notices import notices, reasons, refuse_empty, remedie
 from transferlaws.corpora.prepare import Preparation, fill, runs
 from transferlaws.corpora.rules import Cleaning
 from transferlaws.corpora.settings import CorpusSettings
-from transferlaws.corpora.stage import add_common_arguments, parse_settings, write_report
+from transferlaws.corpora.stage import add_common_arguments, write_report
 from transferlaws.errors import UserError
 from transferlaws.files import check_sha256, read_json
+from transferlaws.options import folder_of
 
 FILE = "documents.jsonl.zst"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the stage."""
-    add_common_arguments(parser)
-    parser.add_argument("--against", type=Path, nargs="*", default=[], help="folders of every bitext of the study")
-    parser.add_argument("--bitext", type=Path, help="folder of the bitext that `source: bitext` takes its side from")
+    add_common_arguments(parser, CorpusSettings)
+    parser.add_argument("--against", type=folder_of, nargs="*", default=[], help="folders of every bitext of the study")
+    parser.add_argument("--bitext", type=folder_of, help="folder of the bitext that `source: bitext` takes its side from")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write `documents.jsonl.zst` and `report.json`."""
-    settings = parse_settings(CorpusSettings, arguments.settings, arguments.name)
-    build(arguments.name, settings, arguments.against, arguments.cache, arguments.output, arguments.bitext, arguments.threads)
+    build(
+        *(arguments.name, arguments.settings, arguments.against, arguments.cache, arguments.output),
+        bitext=arguments.bitext,
+        threads=arguments.threads,
+    )
 
 
 def build(

@@ -31,25 +31,23 @@ _TAG = re.compile(
 PATTERN = r"^[A-Za-z]{2,3}([-_@][A-Za-z0-9]{1,8})*$|^(code|dna|formal)$"  # what a schema can say of it
 
 
-def language_code(value: object) -> str:
+def language_code(value: str) -> str:
     """The one form of a language's code: `en_US` is `en-US`, `deu` is `de`, `eng_Latn` is `en-Latn`, `sr@latin` is `sr-Latn`.
 
     Raises:
         ValueError: it is no BCP 47 tag; says what to write.
     """
-    if value is False:
-        raise ValueError("YAML reads `no` without quotes as false: write Norwegian as 'no', in quotes")
     if value in OTHER:
-        return str(value)
-    text = str(value).strip().partition(".")[0]  # de_DE.UTF-8
+        return value
+    text = value.strip().partition(".")[0]  # de_DE.UTF-8
     for name, script in _SCRIPTS.items():
         text = re.sub(rf"@{name}$", f"-{script}", text)
     # a locale's script comes last
     text = re.sub(r"^([A-Za-z]{2,3})[-_]([A-Za-z]{2})-([A-Z][a-z]{3})$", r"\1-\3-\2", text.replace("_", "-"))
     found = _TAG.fullmatch(text)
-    if not isinstance(value, str) or not found:
+    if not found:
         raise ValueError(
-            f"{str(value)!r} is no language code: write one of ISO 639, with a script or a region where it matters (de, pt-BR, "
+            f"{value!r} is no language code: write one of ISO 639, with a script or a region where it matters (de, pt-BR, "
             f"zh-Hans, sr-Latn), or {', '.join(OTHER)}"
         )
     language = found["language"].lower()

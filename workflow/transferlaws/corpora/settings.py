@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from transferlaws.corpora.held_out import is_held_out_file, is_held_out_split
 from transferlaws.corpora.languages import PATTERN, language_code
 from transferlaws.corpora.rules import BitextCleaning, Cleaning, Settings, Share
+from transferlaws.options import OwnFiles
 
 
 def _from_zero(column: str | int) -> str | int:
@@ -15,10 +16,15 @@ def _from_zero(column: str | int) -> str | int:
     return column
 
 
+def _code(value: object) -> object:
+    """What YAML read as no text, such as a bare `no`, is left for the type's own check to explain."""
+    return language_code(value) if isinstance(value, str) else value
+
+
 Column = Annotated[str | int, AfterValidator(_from_zero)]
 Language = Annotated[
     str,
-    BeforeValidator(language_code),
+    BeforeValidator(_code),
     Field(description="Language: ISO 639, with a script or region where it matters (de, pt-BR, zh-Hans); or code, dna, formal."),
     WithJsonSchema({"type": "string", "pattern": PATTERN}),
 ]
@@ -138,7 +144,9 @@ class FilesCorpus(_Documents, _Licensed, _Corpus):
     """Your own text."""
 
     source: Literal["files"] = Field(description="Files by path or glob.")
-    paths: list[str] = Field(min_length=1, description="Paths or globs: .txt, .tsv, .jsonl, .parquet, also .gz, .xz, .zst, .bz2.")
+    paths: Annotated[list[str], OwnFiles()] = Field(
+        min_length=1, description="Paths or globs: .txt, .tsv, .jsonl, .parquet, also .gz, .xz, .zst, .bz2."
+    )
 
 
 class _Pairs(Settings):
@@ -155,18 +163,22 @@ class FilesBitext(_Pairs, _Licensed, _Bitext):
     """Your own sentence pairs."""
 
     source: Literal["files"] = Field(description="Files by path or glob.")
-    paths: list[str] = Field(
+    paths: Annotated[list[str], OwnFiles()] = Field(
         min_length=1, description="Paths or globs: .tsv, .jsonl, .parquet, .tmx, .po, .mo, or lines of the source."
     )
-    target_paths: list[str] = Field(default_factory=list, description="Lines of the target, file by file aligned with `paths`.")
-    dev_paths: list[str] = Field(default_factory=list, description="A dev set of your own.")
-    dev_target_paths: list[str] = Field(default_factory=list, description="Its target lines.")
-    test_paths: list[str] = Field(default_factory=list, description="A test set of your own.")
-    test_target_paths: list[str] = Field(default_factory=list, description="Its target lines.")
+    target_paths: Annotated[list[str], OwnFiles()] = Field(
+        default_factory=list, description="Lines of the target, file by file aligned with `paths`."
+    )
+    dev_paths: Annotated[list[str], OwnFiles()] = Field(default_factory=list, description="A dev set of your own.")
+    dev_target_paths: Annotated[list[str], OwnFiles()] = Field(default_factory=list, description="Its target lines.")
+    test_paths: Annotated[list[str], OwnFiles()] = Field(default_factory=list, description="A test set of your own.")
+    test_target_paths: Annotated[list[str], OwnFiles()] = Field(default_factory=list, description="Its target lines.")
 
 
 class _Hub(Settings):
-    dataset: str = Field(min_length=1, description="Name on the Hugging Face hub, or a local folder in a dataset layout (./ or /).")
+    dataset: Annotated[str, OwnFiles(elsewhere=True)] = Field(
+        min_length=1, description="Name on the Hugging Face hub, or a local folder in a dataset layout (./ or /)."
+    )
     subset: str | None = Field(None, description="Configuration of the dataset.")
     revision: str = Field(
         "", pattern=r"^([0-9a-f]{40})?$", description="Commit of the dataset; required unless the folder is local."
@@ -229,7 +241,7 @@ class CodeCorpus(_Licensed, _Corpus):
     """Source files, one document each."""
 
     source: Literal["code"] = Field(description="Source files of folders or wheels.")
-    paths: list[str] = Field(default_factory=list, description="Folders.")
+    paths: Annotated[list[str], OwnFiles()] = Field(default_factory=list, description="Folders.")
     packages: list[Package] = Field(default_factory=list, description="Wheels.")
     suffixes: list[str] = Field(default=[".py"], min_length=1, description="Suffixes of the files to read.")
     cleaning: Cleaning = Field(default_factory=lambda: Cleaning(whitespace=False), description="Cleaning rules.")
@@ -245,7 +257,9 @@ class FastaCorpus(_Licensed, _Corpus):
     """Nucleotide or protein sequences as text."""
 
     source: Literal["fasta"] = Field(description="FASTA files.")
-    paths: list[str] = Field(min_length=1, description="Paths or globs of .fa, .fasta or .fna files, also .gz, .xz, .zst, .bz2.")
+    paths: Annotated[list[str], OwnFiles()] = Field(
+        min_length=1, description="Paths or globs of .fa, .fasta or .fna files, also .gz, .xz, .zst, .bz2."
+    )
     window: int = Field(500, ge=10, description="Characters of a document: sequences are cut into windows of this length.")
 
 

@@ -4,10 +4,8 @@ import argparse
 import os
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
-from transferlaws.errors import UserError
 from transferlaws.files import sha256, write_json
+from transferlaws.options import add_json, folder_of
 
 
 def default_cache() -> Path:
@@ -15,22 +13,13 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "transferlaws"
 
 
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """`--name --settings --cache --output --threads`."""
+def add_common_arguments(parser: argparse.ArgumentParser, settings: object) -> None:
+    """`--name --settings --cache --output --threads`; `settings` is the model of its part of the config."""
     parser.add_argument("--name", required=True, help="name in the study")
-    parser.add_argument("--settings", required=True, help="its part of the config, as JSON")
+    add_json(parser, "--settings", settings, required=True, help="its part of the config")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="folder for downloads (default: %(default)s)")
-    parser.add_argument("--output", type=Path, required=True, help="folder to write")
+    parser.add_argument("--output", type=folder_of, required=True, help="folder to write")
     parser.add_argument("--threads", type=int, default=1, help="processes to clean with (default: %(default)s)")
-
-
-def parse_settings(kind: object, text: str, name: str) -> object:
-    """Validate a JSON part of the config; a `UserError` that names key, value and what is allowed."""
-    try:
-        return TypeAdapter(kind).validate_json(text)
-    except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']} (found {e['input']!r:.100})" for e in error.errors()]
-        raise UserError(f"settings of '{name}': " + "; ".join(lines)) from None
 
 
 def write_report(folder: Path, report: dict, files: list[str]) -> None:

@@ -14,6 +14,7 @@ from transferlaws.files import atomic, check_sha256, read_json, sha256, write_js
 from transferlaws.model.checkpoint import load_checkpoint
 from transferlaws.model.settings import ModelSettings
 from transferlaws.model.transformer import Transformer
+from transferlaws.options import add_json
 from transferlaws.progress import Progress
 from transferlaws.tokens.vocabulary import Vocabulary
 from transferlaws.training import cut
@@ -28,13 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--curve", required=True, metavar="FILE", help="curve.json")
     parser.add_argument("--tokens", required=True, metavar="DIR", help="token shards of the task's bitext or corpus")
     parser.add_argument("--vocabulary", required=True, metavar="DIR")
-    parser.add_argument("--settings", required=True, metavar="JSON", help="the evaluation settings")
+    add_json(parser, "--settings", EvaluationSettings, required=True, help="the evaluation settings")
     parser.add_argument("--output", required=True, metavar="DIR")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate every (seed, rung) of one curve."""
-    settings = EvaluationSettings.model_validate_json(arguments.settings)
+    settings: EvaluationSettings = arguments.settings
     vocabulary = Vocabulary.load(arguments.vocabulary)
     curve = read_json(arguments.curve)
     folder = Path(arguments.curve).parent

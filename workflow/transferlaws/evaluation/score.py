@@ -4,10 +4,12 @@ import argparse
 import io
 import json
 from pathlib import Path
+from typing import Any, NotRequired
 
 import numpy as np
 import pandas as pd
 import zstandard
+from typing_extensions import TypedDict
 
 from transferlaws.errors import UserError
 from transferlaws.evaluation.comet import Comet
@@ -16,29 +18,43 @@ from transferlaws.evaluation.metrics import Scorer
 from transferlaws.evaluation.settings import ScoreSettings
 from transferlaws.files import atomic, canonical_json, check_sha256, read_json, write_sums
 from transferlaws.measurements.table import write_measurements
+from transferlaws.options import add_json
 from transferlaws.progress import Progress
+
+
+class MixtureOf(TypedDict):
+    """What a row says about its mixture: the share of each language, and the reports of its corpora."""
+
+    languages: dict[str, int | float]
+    reports: list[str]
+    weights: NotRequired[dict[str, int | float]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Command line of the stage."""
-    parser.add_argument("--settings", required=True, metavar="JSON", help="the score settings")
+    add_json(parser, "--settings", ScoreSettings, required=True, help="the score settings")
     parser.add_argument("--study", required=True, metavar="NAME")
     parser.add_argument("--evaluations", nargs="+", required=True, metavar="DIR", help="folders that the evaluate stage wrote")
-    parser.add_argument(
+    add_json(
+        parser,
         "--tasks",
+        dict[str, dict[str, str]],
         required=True,
-        metavar="JSON",
         help='task -> {"data": folder of its bitext or corpus, "source": language, "target": language}',
     )
-    parser.add_argument(
+    add_json(
+        parser,
         "--mixtures",
+        dict[str, MixtureOf],
         required=True,
-        metavar="JSON",
         help='mixture -> {"languages": {language: share}, "reports": [report.json of its corpora], "weights": {corpus: share}}; '
         "scratch may be left out, weights too",
     )
-    parser.add_argument(
-        "--expected", metavar="JSON", help="the curves, seeds, ladder and settings of the study: others are refused; left out: any"
+    add_json(
+        parser,
+        "--expected",
+        dict[str, Any],
+        help="the curves, seeds, ladder and settings of the study: others are refused; left out: any",
     )
     parser.add_argument("--output", required=True, metavar="FILE", help="measurements.csv")
     parser.add_argument("--sentences", required=True, metavar="FILE", help="sentences.parquet")
@@ -46,11 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Score every curve."""
-    settings = ScoreSettings.model_validate_json(arguments.settings)
+    settings: ScoreSettings = arguments.settings
     comet = Comet(settings.comet) if settings.comet else None
-    tasks = {name: Task(name, value, settings, comet) for name, value in json.loads(arguments.tasks).items()}
-    mixtures = json.loads(arguments.mixtures)
-    expected = json.loads(arguments.expected) if arguments.expected else None
+    tasks = {name: Task(name, value, settings, comet) for name, value in arguments.tasks.items()}
+    mixtures, expected = arguments.mixtures, arguments.expected
     rows, sentences = [], []
     with Progress("score", len(arguments.evaluations), "curves") as progress:
         for folder in map(Path, arguments.evaluations):

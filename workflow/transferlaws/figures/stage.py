@@ -4,7 +4,6 @@ import argparse
 from collections.abc import Callable
 
 from matplotlib.figure import Figure
-from pydantic import ValidationError
 
 from transferlaws import __version__
 from transferlaws.errors import UserError
@@ -13,6 +12,7 @@ from transferlaws.figures.inputs import read_advice, read_table
 from transferlaws.figures.settings import GAINS, FigureSettings
 from transferlaws.files import sha256
 from transferlaws.laws.document import read_documents
+from transferlaws.options import add_json
 
 FIGURES: dict[str, tuple[str, Callable[..., Figure]]] = {
     "summary": ("What each mixture is worth", overview.summary),
@@ -31,16 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--measurements", required=True, metavar="CSV", help="measurements.csv")
     parser.add_argument("--laws", nargs="*", default=[], metavar="JSON", help="fits written by `transferlaws fit`")
     parser.add_argument("--advice", nargs="?", metavar="JSON", help=f"advice.json, which {' and '.join(GAINS)} draw the gains of")
-    parser.add_argument("--settings", default="{}", metavar="JSON", help="figure settings")
+    add_json(parser, "--settings", FigureSettings, default="{}", help="figure settings")
     parser.add_argument("--output-prefix", required=True, metavar="PREFIX", help="writes PREFIX.svg and PREFIX.png")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Draw one figure."""
-    try:
-        settings = FigureSettings.model_validate_json(arguments.settings)
-    except ValidationError as error:
-        raise UserError(f"--settings: {error}") from None
+    settings: FigureSettings = arguments.settings
     table = read_table(arguments.measurements)
     title, draw = FIGURES[arguments.name]
     if arguments.name in GAINS and not arguments.advice:

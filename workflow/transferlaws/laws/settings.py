@@ -1,10 +1,9 @@
 """Settings of law fits."""
 
-from typing import Literal, TypeVar
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from transferlaws.errors import UserError
 from transferlaws.measurements.columns import SCORES
 
 LAWS = (
@@ -43,7 +42,6 @@ PROTOCOL_LAWS: dict[str, tuple[str, ...]] = {
     "chinchilla": ("chinchilla",),
 }
 """The laws that a paper's own protocol fits; `default` fits all."""
-Settings = TypeVar("Settings", bound=BaseModel)
 LawName = Literal[LAWS]
 ProtocolName = Literal["default", "isik", "barnett", "hernandez", "chinchilla"]
 
@@ -105,12 +103,3 @@ class FitSettings(BaseModel):
 def law_of(metric: str) -> str:
     """The law of a curve of one metric against D_p, the one that figures draw and advice asks."""
     return "score-log" if metric in SCORES else "cross-entropy-power"
-
-
-def parse(model: type[Settings], text: str) -> Settings:
-    """Validate settings given as JSON on the command line; raises `UserError` naming the key."""
-    try:
-        return model.model_validate_json(text)
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
-        raise UserError(f"--settings: {problems}. The keys are {', '.join(model.model_fields)}.") from None

@@ -12,9 +12,10 @@ from transferlaws.laws.groups import Group
 from transferlaws.laws.law_fit import write_fits
 from transferlaws.laws.protocols import resolve
 from transferlaws.laws.registry import LAWS, fit_table
-from transferlaws.laws.settings import FitSettings, parse
+from transferlaws.laws.settings import FitSettings
 from transferlaws.measurements.table import read_measurements
 from transferlaws.measurements.test_noise import with_sentences
+from transferlaws.options import add_json
 from transferlaws.progress import Progress
 
 logger = logging.getLogger("transferlaws")
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `transferlaws fit`."""
     parser.add_argument("--measurements", required=True, help="measurements.csv, or any CSV with its documented columns")
     parser.add_argument("--law", required=True, choices=sorted(LAWS), help="the law to fit")
-    parser.add_argument("--settings", default="{}", help="JSON of the fit settings; see docs/laws.md")
+    add_json(parser, "--settings", FitSettings, default="{}", help="fit settings; see docs/laws.md")
     parser.add_argument("--sentences", help="sentences.parquet, for the test-set noise shared between points")
     parser.add_argument("--output", required=True, help="laws/<law>.json; the draws go into laws/<law>.npz")
 
@@ -44,7 +45,7 @@ def say_excluded(law: str, groups: list[Group]) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Fit the law and write its document, with the draws beside it."""
     law = LAWS[arguments.law]
-    settings = resolve(law, parse(FitSettings, arguments.settings))
+    settings = resolve(law, arguments.settings)
     table = read_measurements(arguments.measurements)
     if arguments.sentences:
         table = with_sentences(table, arguments.sentences)

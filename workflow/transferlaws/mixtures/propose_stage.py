@@ -7,10 +7,8 @@ import yaml
 
 from transferlaws.errors import UserError
 from transferlaws.files import atomic
-from transferlaws.laws.settings import parse
 from transferlaws.mixtures.designs import rounded
 from transferlaws.mixtures.propose import Proposal, propose
-from transferlaws.mixtures.settings import MixtureSettings
 from transferlaws.mixtures.stage import add_table_arguments, answers_of
 from transferlaws.mixtures.study_answer import Answered
 
@@ -26,7 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Write the proposals of the one group and target that the tables and options leave."""
     if arguments.count < 1:
         raise UserError(f"--count: {arguments.count}. Ask for one mixture or more.")
-    settings = parse(MixtureSettings, arguments.settings)
+    settings = arguments.settings
     answers = answers_of(arguments, settings)
     if len(answers) != 1:
         raise UserError(

@@ -5,12 +5,12 @@ import argparse
 import transferlaws
 from transferlaws.errors import UserError
 from transferlaws.files import atomic, sha256, write_json
-from transferlaws.laws.settings import parse
 from transferlaws.measurements.columns import SCORES
 from transferlaws.mixtures.page import page
 from transferlaws.mixtures.settings import MixtureSettings
 from transferlaws.mixtures.study_answer import Answered, answer, document
 from transferlaws.mixtures.table import Study, read_tables, studies
+from transferlaws.options import add_json
 from transferlaws.progress import Progress
 
 SCHEMA = 1
@@ -37,7 +37,7 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokens", help="column of the pretraining tokens, if they vary")
     parser.add_argument("--size", help="column of the model size, if it varies")
     parser.add_argument("--unique", nargs="+", help="columns of the distinct tokens of each corpus, in the order of --weights")
-    parser.add_argument("--settings", default="{}", help="JSON of the mixture settings; see docs/mixtures.md")
+    add_json(parser, "--settings", MixtureSettings, default="{}", help="JSON of the mixture settings; see docs/mixtures.md")
 
 
 def answers_of(arguments: argparse.Namespace, settings: MixtureSettings) -> list[Answered]:
@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the answers as JSON and as a page."""
-    settings = parse(MixtureSettings, arguments.settings)
+    settings = arguments.settings
     if settings.law and settings.laws and settings.law not in settings.laws:
         raise UserError(f"--settings: law {settings.law} is none of laws {', '.join(settings.laws)}. Add it, or leave laws out.")
     answers = [document(found, settings) for found in answers_of(arguments, settings)]

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+RowGradient = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Rows of logits (R, n, V), targets (R, n), weights (R, n) -> nll (R, n), and the gradient of the weighted sum in the logits."""
 CHUNK_BYTES = {"cpu": 1 << 20, "cuda": 1 << 30}  # of logits at once: what stays in a core's cache; what is small on a GPU
 
 
@@ -38,7 +40,7 @@ def _chunks(hidden: Tensor, head: Tensor) -> int:
     return max(budget // (head.shape[1] * hidden.element_size() * (hidden.shape[0] if hidden.is_cuda else 1)), 16)
 
 
-def _gradients(hidden: Tensor, head: Tensor, target: Tensor, weight: Tensor, rows: Callable) -> tuple[Tensor, list[Tensor]]:
+def _gradients(hidden: Tensor, head: Tensor, target: Tensor, weight: Tensor, rows: RowGradient) -> tuple[Tensor, list[Tensor]]:
     """Losses (R, N), and the gradients of their weighted sum in `hidden` and `head`, a chunk of positions at a time."""
     size = _chunks(hidden, head)
     losses, hidden_gradients, head_gradient = [], [], None
@@ -61,7 +63,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     """Forward computes the gradients too, chunk by chunk; backward only scales them."""
 
     @staticmethod
-    def forward(context, hidden: Tensor, head: Tensor, target: Tensor, weight: Tensor, rows: Callable) -> tuple[Tensor, Tensor]:
+    def forward(context, hidden: Tensor, head: Tensor, target: Tensor, weight: Tensor, rows: RowGradient) -> tuple[Tensor, Tensor]:
         if hidden.is_cuda:
             nll, gradients = _gradients(hidden, head, target, weight, rows)
         else:  # one replica after another, so that a chunk of logits stays in cache

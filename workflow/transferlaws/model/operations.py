@@ -1,37 +1,59 @@
-"""What a layer does besides matrix products, in two forms: plain PyTorch, and Triton kernels for training on a GPU."""
+"""What a layer does besides matrix products, and its plain form; `kernels` has the one for training on a GPU."""
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from transferlaws.model.loss import RowGradient
 from transferlaws.model.packing import Layout
+from transferlaws.model.positions import EPSILON, Positions, diagonal_sums
 from transferlaws.model.settings import ModelSettings
 
-EPSILON = 1e-6  # of RMSNorm, as in T5
 Dropping = Callable[[Tensor], Tensor]
 
 
-class Positions(NamedTuple):
-    """The learned bias of a stack by offset, key - query."""
-
-    table: Tensor  # (R, H, 2 × width - 1): offset + width - 1
-    reach: int  # offsets at least so far share one entry, to either side
-
-
-class Operations(NamedTuple):
+class Operations(Protocol):
     """One form of the layers' operations."""
 
-    norm: Callable  # x (R, ..., D), weight (R, D) -> x for the residual stream, and its RMSNorm
-    gated_gelu: Callable  # gate and value (..., 2F) -> (..., F)
-    # (R, N, 3HK), its layout | (R, N, HK), its layout, (R, M, 2HK), their layout; what `bias` made | None; H; causal -> (R, N, HK)
-    attention: Callable
-    bias: Callable  # Positions, causal -> what `attention` takes, the same in all layers
-    row_gradient: Callable | None  # see loss.py; None: what suits the device
-    pads: bool  # whether attention wants padded groups in its layouts
+    pads: bool
+    """Whether attention wants padded groups in its layouts."""
+
+    def norm(self, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """`x` (R, ..., D), weight (R, D) -> `x` for the residual stream, and its RMSNorm."""
+        ...
+
+    def gated_gelu(self, hidden: Tensor) -> Tensor:
+        """Gate and value (..., 2F) -> (..., F)."""
+        ...
+
+    def bias(self, positions: Positions, causal: bool) -> Any:
+        """What `attention` takes, the same in all layers."""
+        ...
+
+    def attention(
+        self, queries: Tensor, layout: Layout, others: Tensor | None, other: Layout | None, bias: Any, heads: int, causal: bool
+    ) -> Tensor:
+        """Self-attention of `queries` (R, N, 3HK), or attention of `queries` (R, N, HK) to `others` (R, M, 2HK) -> (R, N, HK).
+
+        Args:
+            queries: with their keys and values where `others` is None.
+            layout: theirs.
+            others: keys and values of other sequences.
+            other: their layout.
+            bias: what `bias` made, or None.
+            heads: their number, H.
+            causal: whether a position sees none after it.
+        """
+        ...
+
+    @property
+    def row_gradient(self) -> RowGradient | None:
+        """See `loss.py`; None: what suits the device."""
+        ...
 
 
 def no_dropout(x: Tensor) -> Tensor:
@@ -91,14 +113,6 @@ def relative_buckets(offset: Tensor, settings: ModelSettings, *, bidirectional: 
     return bucket + torch.where(distance < exact, distance, far.clamp(max=buckets - 1))
 
 
-def diagonal_sums(x: Tensor) -> Tensor:
-    """(..., n, n) -> (..., 2 × n - 1): entry column - row + n - 1 holds the sum of that diagonal."""
-    n = x.shape[-1]
-    # with n zeros behind each row, a row one place shorter than it is stored shifts each next one by a place
-    padded = functional.pad(x.flip(-2), (0, n)).flatten(-2)
-    return padded[..., : n * (2 * n - 1)].unflatten(-1, (n, 2 * n - 1)).sum(-2)
-
-
 class Diagonals(torch.autograd.Function):
     """See `diagonals`."""
 
@@ -124,10 +138,6 @@ def bias_matrix(positions: Positions, causal: bool) -> Tensor:
     if not causal:
         return matrix
     return matrix.masked_fill(torch.ones(matrix.shape[-2:], dtype=torch.bool, device=matrix.device).triu(1), float("-inf"))
-
-
-def _norm(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    return x, rms_norm(x, weight)
 
 
 def _attention(
@@ -157,11 +167,19 @@ def padding_bias(lengths: Tensor, width: int, dtype: torch.dtype) -> Tensor:
     return torch.zeros(hidden.shape, dtype=dtype, device=lengths.device).masked_fill(hidden, float("-inf"))[:, :, None, None, :]
 
 
-PLAIN = Operations(_norm, gated_gelu, _attention, bias_matrix, None, True)
+class Plain:
+    """Plain PyTorch."""
+
+    pads = True
+    row_gradient = None
+
+    def norm(self, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Operations`."""
+        return x, rms_norm(x, weight)
+
+    gated_gelu = staticmethod(gated_gelu)
+    bias = staticmethod(bias_matrix)
+    attention = staticmethod(_attention)
 
 
-def fused() -> Operations:
-    """The Triton forms."""
-    from transferlaws.model.kernels import attention, rows
-
-    return Operations(rows.norm, rows.gated_gelu, attention.attention, lambda positions, _: positions, rows.row_gradient, False)
+PLAIN = Plain()

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from transferlaws.model.operations import PLAIN, Dropping, Operations, Positions, linear, no_dropout, relative_buckets
+from transferlaws.model.operations import PLAIN, Dropping, Operations, linear, no_dropout, relative_buckets
 from transferlaws.model.packing import Layout, Packed
+from transferlaws.model.positions import Positions
 from transferlaws.model.settings import ModelSettings
 from transferlaws.seeding import seed_for
 
@@ -143,7 +144,7 @@ class Transformer(nn.Module):
         if settings.encoder_layers:
             self.encoder = Stack(settings, replicas, settings.encoder_layers, causal=False, cross=False)
         self.decoder = Stack(settings, replicas, settings.decoder_layers, causal=True, cross=bool(settings.encoder_layers))
-        self.operations = PLAIN  # fused ones where a GPU trains
+        self.operations: Operations = PLAIN  # fused ones where a GPU trains
 
     @property
     def replicas(self) -> int:

@@ -1,6 +1,10 @@
 """Settings of the vocabulary."""
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from transferlaws.options import OwnFiles
 
 
 class VocabularySettings(BaseModel):
@@ -24,7 +28,7 @@ class VocabularySettings(BaseModel):
     character_coverage: float = Field(
         0.9999, ge=0.9, le=1, description="Share of characters that get pieces; bytes spell the rest."
     )
-    model: str = Field(
+    model: Annotated[str, OwnFiles(elsewhere=True)] = Field(
         "",
         description="An existing tokenizer to use instead: a sentencepiece model (.model) or a Hugging Face tokenizer.json, a "
         "folder that has one, or owner/name@commit on the Hugging Face hub. Its size then counts; `size` serves the plan of costs "

@@ -9,6 +9,7 @@ from itertools import groupby, islice
 from pathlib import Path
 
 from transferlaws.corpora.items import Document, Pair
+from transferlaws.options import folder_of
 from transferlaws.progress import Progress
 from transferlaws.tokens.shards import ShardWriter
 from transferlaws.tokens.texts import TextFolder
@@ -19,9 +20,9 @@ BATCH = 1000  # items encoded at once
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the stage."""
-    parser.add_argument("--input", type=Path, required=True, help="folder of the corpus or bitext")
-    parser.add_argument("--vocabulary", type=Path, required=True, help="folder of the vocabulary")
-    parser.add_argument("--output", type=Path, required=True, help="folder to write")
+    parser.add_argument("--input", type=folder_of, required=True, help="folder of the corpus or bitext")
+    parser.add_argument("--vocabulary", type=folder_of, required=True, help="folder of the vocabulary")
+    parser.add_argument("--output", type=folder_of, required=True, help="folder to write")
     parser.add_argument("--threads", type=int, default=1, help="threads to encode with (default: %(default)s)")
 
 

@@ -18,10 +18,10 @@ from pathlib import Path
 import sentencepiece
 
 from transferlaws.corpora.languages import primary
-from transferlaws.corpora.stage import parse_settings
 from transferlaws.errors import UserError
 from transferlaws.files import atomic, sha256, write_json
 from transferlaws.hub import local_or_hub
+from transferlaws.options import add_json, folder_of
 from transferlaws.progress import Progress
 from transferlaws.tokens.settings import VocabularySettings
 from transferlaws.tokens.texts import TextFolder
@@ -42,17 +42,18 @@ LONGEST = 1000  # characters of a training sentence: sentencepiece's time grows 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the stage."""
-    parser.add_argument("--settings", required=True, help="the vocabulary part of the config, as JSON")
-    parser.add_argument("--corpora", type=Path, nargs="*", default=[], help="folders of corpora")
-    parser.add_argument("--bitexts", type=Path, nargs="*", default=[], help="folders of bitexts")
-    parser.add_argument("--cover", type=Path, nargs="*", default=[], help="folders of bitexts: their languages that no other has")
-    parser.add_argument("--output", type=Path, required=True, help="folder to write")
+    add_json(parser, "--settings", VocabularySettings, required=True, help="the vocabulary part of the config")
+    parser.add_argument("--corpora", type=folder_of, nargs="*", default=[], help="folders of corpora")
+    parser.add_argument("--bitexts", type=folder_of, nargs="*", default=[], help="folders of bitexts")
+    parser.add_argument(
+        "--cover", type=folder_of, nargs="*", default=[], help="folders of bitexts: their languages that no other has"
+    )
+    parser.add_argument("--output", type=folder_of, required=True, help="folder to write")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write `spiece.model`, or `tokenizer.json` where one is taken over, and `vocabulary.json`."""
-    settings = parse_settings(VocabularySettings, arguments.settings, "vocabulary")
-    build(settings, [*arguments.corpora, *arguments.bitexts], arguments.output, arguments.cover)
+    build(arguments.settings, [*arguments.corpora, *arguments.bitexts], arguments.output, arguments.cover)
 
 
 def build(settings: VocabularySettings, folders: list[Path], output: Path, cover: Sequence[Path] = ()) -> dict:

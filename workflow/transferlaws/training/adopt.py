@@ -1,7 +1,7 @@
 """Stage: existing checkpoints -> a trajectory, in place of pretraining: a public T5 or mT5, or one made elsewhere."""
 
 import argparse
-import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from transferlaws.errors import UserError
@@ -10,49 +10,74 @@ from transferlaws.hub import local_or_hub
 from transferlaws.model.checkpoint import load_checkpoint, read_settings, save_checkpoint
 from transferlaws.model.settings import ModelSettings
 from transferlaws.model.transformer import Transformer
+from transferlaws.options import add_json, folder_of, specification
 from transferlaws.tokens.vocabulary import FILES, Vocabulary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adoption:
+    """What the checkpoints are, and where the trajectory goes."""
+
+    checkpoints: dict[int, str]
+    """Pretraining tokens -> a checkpoint's folder, or its id on the hub with @revision."""
+    vocabulary: Path
+    model: ModelSettings
+    """The shape that every checkpoint must have."""
+    seed: int
+    model_name: str
+    mixture: str
+    output: Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Command line of the stage."""
-    parser.add_argument(
-        "--checkpoints", required=True, metavar="JSON", help="pretraining tokens -> checkpoint folder, or a hub id with @revision"
+    add_json(
+        parser,
+        "--checkpoints",
+        dict[int, str],
+        required=True,
+        help="pretraining tokens -> checkpoint folder, or a hub id with @revision",
     )
-    parser.add_argument("--vocabulary", required=True, metavar="DIR")
-    parser.add_argument("--model", required=True, metavar="JSON", help="the model's settings, which every checkpoint must have")
+    parser.add_argument("--vocabulary", type=folder_of, required=True, metavar="DIR")
+    add_json(parser, "--model", ModelSettings, required=True, help="the model's settings, which every checkpoint must have")
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--model-name", required=True, metavar="NAME")
     parser.add_argument("--mixture", required=True, metavar="NAME")
-    parser.add_argument("--output", required=True, metavar="DIR")
-    parser.add_argument("--code", default="", help="fingerprint of the stage's code")
+    parser.add_argument("--output", type=folder_of, required=True, metavar="DIR")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Check and rewrite each checkpoint in the study's own form."""
-    vocabulary = Vocabulary.load(arguments.vocabulary)
-    shape = ModelSettings.model_validate_json(arguments.model)
-    output, rungs = Path(arguments.output), []
-    for tokens, place in sorted((int(tokens), place) for tokens, place in json.loads(arguments.checkpoints).items()):
+    """Adopt what the command line names."""
+    adopt(specification(Adoption, arguments))
+
+
+def adopt(asked: Adoption) -> None:
+    """Check each checkpoint, rewrite it in the study's own form, and write `trajectory.json`.
+
+    Raises:
+        UserError: a checkpoint of another vocabulary or shape, or one that is not pinned.
+    """
+    vocabulary, rungs = Vocabulary.load(asked.vocabulary), []
+    for tokens, place in sorted(asked.checkpoints.items()):
         folder = local_or_hub(place, "checkpoint", ["config.json", "model.safetensors", *FILES])
         _check_vocabulary(folder, vocabulary)
-        model = Transformer(shape, vocabulary.size)
+        model = Transformer(asked.model, vocabulary.size)
         load_checkpoint(model, 0, folder)
         path = f"rung_{tokens}"
-        rungs.append(
-            {"pretraining_tokens": tokens, "path": path, "sha256": save_checkpoint(model, 0, output / path), "origin": place}
-        )
+        digest = save_checkpoint(model, 0, asked.output / path)
+        rungs.append({"pretraining_tokens": tokens, "path": path, "sha256": digest, "origin": place})
     write_json(
-        output / "trajectory.json",
+        asked.output / "trajectory.json",
         {
-            "model": arguments.model_name,
-            "mixture": arguments.mixture,
-            "seed": arguments.seed,
+            "model": asked.model_name,
+            "mixture": asked.mixture,
+            "seed": asked.seed,
             "corpora": {},
             "rungs": rungs,
             "left_out": [],
             "settings": None,
-            "parameters_total": shape.parameters_total(vocabulary.size),
-            "parameters_non_embedding": shape.parameters_non_embedding,
+            "parameters_total": asked.model.parameters_total(vocabulary.size),
+            "parameters_non_embedding": asked.model.parameters_non_embedding,
         },
     )
 

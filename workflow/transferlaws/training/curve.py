@@ -2,7 +2,6 @@
 
 import argparse
 import copy
-import json
 import math
 from pathlib import Path
 
@@ -25,10 +24,10 @@ class Curve:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments
-        self.settings = FinetuningSettings.model_validate_json(arguments.settings)
-        self.shape = ModelSettings.model_validate_json(arguments.model)
+        self.settings: FinetuningSettings = arguments.settings
+        self.shape: ModelSettings = arguments.model
         self.vocabulary = Vocabulary.load(arguments.vocabulary)
-        self.seeds: list[int] = json.loads(arguments.seeds)
+        self.seeds: list[int] = arguments.seeds
         self.world = World.join(choose_device())
         self.device = self.world.device
         self.starts = self._starts()

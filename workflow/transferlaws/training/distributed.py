@@ -95,13 +95,13 @@ def is_sharded(tensor: Tensor) -> bool:
     return hasattr(tensor, "full_tensor")
 
 
-def whole(tensor: Tensor) -> Tensor:
+def gather(tensor: Tensor) -> Tensor:
     """All of a tensor that may be sharded; every process must call it."""
     return tensor.full_tensor() if is_sharded(tensor) else tensor
 
 
 @torch.no_grad()
-def fill(target: Tensor, source: Tensor) -> None:
+def scatter(target: Tensor, source: Tensor) -> None:
     """Copy a whole tensor into one that may be sharded."""
     if is_sharded(target):
         from torch.distributed.tensor import distribute_tensor

@@ -10,13 +10,16 @@ import torch
 
 from transferlaws.files import check_sha256, exclusive, read_json, write_json
 from transferlaws.model.checkpoint import copy_checkpoint
+from transferlaws.model.settings import ModelSettings
+from transferlaws.options import add_json
 from transferlaws.progress import configure_log
 from transferlaws.training import cut
 from transferlaws.training.curve import Curve
 from transferlaws.training.group import train_group
 from transferlaws.training.launch import relaunch
 from transferlaws.training.log import write_lines
-from transferlaws.training.processes import side_by_side
+from transferlaws.training.processes import run_in_processes
+from transferlaws.training.settings import FinetuningSettings
 
 logger = logging.getLogger("transferlaws")
 
@@ -28,11 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--trajectory", action="append", default=[], metavar="FILE", help="trajectory.json, one a seed; none: scratch"
     )
     parser.add_argument("--vocabulary", required=True, metavar="DIR")
-    parser.add_argument("--model", required=True, metavar="JSON", help="the model's settings")
+    add_json(parser, "--model", ModelSettings, required=True, help="the model's settings")
     parser.add_argument("--model-name", default="", metavar="NAME")
-    parser.add_argument("--settings", required=True, metavar="JSON", help="the fine-tuning settings")
+    add_json(parser, "--settings", FinetuningSettings, required=True, help="the fine-tuning settings")
     parser.add_argument("--finetuning-size", required=True, type=int, help="D_f: pairs, or tokens of an lm task")
-    parser.add_argument("--seeds", required=True, metavar="JSON", help="list of seeds")
+    add_json(parser, "--seeds", list[int], required=True, help="list of seeds")
     parser.add_argument("--task", required=True, metavar="NAME")
     parser.add_argument("--mixture", required=True, metavar="NAME")
     parser.add_argument("--state", required=True, metavar="DIR", help="where finished replicas and resumable state live")
@@ -67,7 +70,7 @@ def _train(curve: Curve) -> None:
     groups = [(list(islice(left, size)), f"group {number}/{len(sizes)}") for number, size in enumerate(sizes, 1)]
     processes = curve.arguments.processes if curve.device.type == "cpu" and curve.world.size == 1 else 1
     if processes > 1 and len(groups) > 1:
-        side_by_side(_train_alone, [(curve.arguments, *group) for group in groups], processes)
+        run_in_processes(_train_alone, [(curve.arguments, *group) for group in groups], processes)
     else:
         for starts, name in groups:
             train_group(curve, starts, name)

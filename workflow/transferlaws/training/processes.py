@@ -16,7 +16,7 @@ from transferlaws.training.state import Checkpointer
 POLL_SECONDS = 0.2  # between looks at whether this process was asked to stop
 
 
-def side_by_side(work: Callable, items: Sequence[tuple], processes: int) -> None:
+def run_in_processes(work: Callable, items: Sequence[tuple], processes: int) -> None:
     """Call `work(*item, place)` for every item, each in a process of its own, `processes` at a time; `place` numbers those.
 
     `work` must be importable, and stop at SIGTERM. SIGTERM, Ctrl-C and the first error stop all of them; once they have ended, that

@@ -6,12 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from transferlaws.model.kernels import fused
 from transferlaws.model.loss import token_losses
-from transferlaws.model.operations import PLAIN, Operations, fused, no_dropout
+from transferlaws.model.operations import PLAIN, Operations, no_dropout
 from transferlaws.model.packing import GROUPS, Form, Layout, pack, unpack
 from transferlaws.model.transformer import Transformer
 from transferlaws.seeding import seed_for
-from transferlaws.training.distributed import World, is_sharded, whole
+from transferlaws.training.distributed import World, gather, is_sharded
 from transferlaws.training.graphs import GraphedStep, batch_loss
 from transferlaws.training.optimisers import Optimiser
 
@@ -109,7 +110,7 @@ class Step:
             return self.graphed.update(rates)
         self.world.sum([loss] if self.sharded else [loss, *gradients])
         norm = self.optimiser.step(gradients, self.world.replicated(rates) if self.sharded else rates)
-        return loss, whole(norm)
+        return loss, gather(norm)
 
     def _packed(self, source: np.ndarray | None, target: np.ndarray) -> list[tuple[Form, np.ndarray]]:
         """The rows of this process, in `parts`: every so many rows, as neighbours may be alike in length."""

@@ -1,7 +1,5 @@
 """One pretraining run: the trunk, its rungs and decay branches, its resumable state."""
 
-import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,68 +8,33 @@ import torch
 from transferlaws.errors import UserError
 from transferlaws.files import sha256, write_json
 from transferlaws.model.checkpoint import copy_checkpoint, save_checkpoint
-from transferlaws.model.settings import ModelSettings
 from transferlaws.model.transformer import Transformer
 from transferlaws.progress import Progress
 from transferlaws.seeding import generator
-from transferlaws.tokens.batches import MixtureStream, TextBatch, validation_batches
+from transferlaws.tokens.batches import TextBatch
 from transferlaws.tokens.objectives import Example, corrupt
-from transferlaws.tokens.shards import TokenCorpus
-from transferlaws.tokens.vocabulary import Vocabulary
-from transferlaws.training.ahead import Ahead
-from transferlaws.training.device import choose_device
-from transferlaws.training.distributed import World, fill, shard, whole
-from transferlaws.training.ladder import within_text
+from transferlaws.training.distributed import World, gather, scatter, shard
 from transferlaws.training.log import Log, Utilisation, write_lines
+from transferlaws.training.mixture_text import MixtureText, Pretraining
 from transferlaws.training.optimisers import Optimiser
+from transferlaws.training.prefetch import Prefetcher
 from transferlaws.training.schedules import decay_factor, trunk_factor
-from transferlaws.training.settings import PretrainingSettings
-from transferlaws.training.state import Checkpointer, key, load_state, save_state
+from transferlaws.training.state import Checkpointer, load_state, save_state
 from transferlaws.training.step import Step, compute_type, operations_for, summed_losses
 
 LOG_EVERY = 20  # steps
 
 
-class Trajectory:
+class TrajectoryRun:
     """One pretraining run and its resumable state."""
 
-    def __init__(self, arguments: argparse.Namespace, ladder: list[int]) -> None:
-        self.arguments = arguments
-        self.settings = PretrainingSettings.model_validate_json(arguments.settings)
-        self.shape = ModelSettings.model_validate_json(arguments.model)
-        self.vocabulary = Vocabulary.load(arguments.vocabulary)
-        corpora = {corpus.name: corpus for corpus in map(TokenCorpus.open, arguments.tokens)}
-        for corpus in corpora.values():
-            if corpus.vocabulary_sha256 != self.vocabulary.sha256:
-                raise UserError(
-                    f"{corpus.folder}: made with another vocabulary than {arguments.vocabulary}. Run its tokens stage again."
-                )
-        if (self.settings.objective == "next-token") != (self.shape.encoder_layers == 0):
-            raise UserError(
-                f"objective {self.settings.objective} with {self.shape.encoder_layers} encoder layers: next-token is for models "
-                "without an encoder (encoder_layers: 0), the others for models with one."
-            )
-        self.weights = json.loads(arguments.weights)
-        self.stream = MixtureStream(
-            {name: corpus.split("train") for name, corpus in corpora.items()},
-            self.weights,
-            length=self.settings.length,
-            batch_tokens=self.settings.batch_tokens,
-            seed=arguments.seed,
-            shapes=self.settings.shapes,
-        )
-        self.ladder, self.left_out = within_text(ladder, self.stream, self.settings, arguments.mixture)
-        self.ahead = Ahead(self.stream, self._example)
-        self.validation = validation_batches(
-            {name: corpus.split("valid") for name, corpus in corpora.items()},
-            length=self.settings.length,
-            batch_tokens=4 * self.settings.batch_tokens,
-            limit=self.settings.validation_tokens,
-        )
-        self.world = World.join(choose_device())
-        self.device = self.world.device
+    def __init__(self, asked: Pretraining, text: MixtureText, world: World) -> None:
+        self.asked, self.settings, self.shape = asked, asked.settings, asked.model
+        self.text, self.vocabulary, self.ladder = text, text.vocabulary, text.ladder
+        self.batches = Prefetcher(text.stream, self._example)
+        self.world, self.device = world, world.device
         self.model = Transformer(self.shape, self.vocabulary.size)
-        self.model.initialise(0, arguments.seed)
+        self.model.initialise(0, asked.seed)
         self.model.to(self.device)
         self.model.dtype = compute_type(self.settings.precision, self.device)
         self.model.operations = operations_for(self.model)
@@ -83,22 +46,14 @@ class Trajectory:
         self.finite = torch.ones(1, dtype=torch.bool, device=self.device)
         self.counts = {"steps": 0, "tokens": 0, "positions": 0, "flops": 0.0}
         self.rungs: list[dict] = []
-        self.log = Log(f"{arguments.model_name} {arguments.mixture} seed_{arguments.seed}")
+        self.log = Log(f"{asked.model_name} {asked.mixture} seed_{asked.seed}")
         self.utilisation = Utilisation(self.device)
-        depends = {name: sha256(Path(folder) / "index.json") for name, folder in zip(corpora, arguments.tokens, strict=True)}
-        self.state = Path(arguments.state) / key(
-            tokens=depends,
-            weights=self.weights,
-            model=self.shape.model_dump(),
-            settings=self.settings.model_dump(exclude={"state_seconds", "sharded", "max_epochs", "exhausted"}),
-            seed=arguments.seed,
-            code=arguments.code,
-        )
+        self.state = asked.state / text.key
 
     def train(self) -> None:
         """Take steps until the last rung, then write the outputs."""
         self._restore()
-        label = f"pretrain {self.arguments.mixture} seed {self.arguments.seed}"
+        label = f"pretrain {self.asked.mixture} seed {self.asked.seed}"
         with Progress(label, self.ladder[-1], "tokens") as progress, Checkpointer(self.settings.state_seconds) as saves:
             progress.resume(self.counts["tokens"])
             while not {rung["pretraining_tokens"] for rung in self.rungs}.issuperset(self.ladder):
@@ -120,11 +75,11 @@ class Trajectory:
             saves.stop()
 
     def _take(self, factor: float) -> torch.Tensor:
-        batch, example = self.ahead.take(self.counts["steps"])
+        batch, example = self.batches.take(self.counts["steps"])
         rate = torch.full((1,), self.settings.learning_rate * factor, device=self.device)
         source = None if example.source is None else example.source[None]
         loss, norm = self.step(
-            source, example.target[None], streams=self.streams, rates=rate, seeds=[self.arguments.seed], step=self.counts["steps"]
+            source, example.target[None], streams=self.streams, rates=rate, seeds=[self.asked.seed], step=self.counts["steps"]
         )
         source, target = (0 if ids is None else (ids != 0).sum(1) for ids in example)
         self.counts["steps"] += 1
@@ -137,7 +92,7 @@ class Trajectory:
     def _check_finite(self) -> None:
         if not bool(self.finite.all()):
             raise UserError(
-                f"pretraining {self.arguments.mixture}, seed {self.arguments.seed}: the gradient is not finite at step "
+                f"pretraining {self.asked.mixture}, seed {self.asked.seed}: the gradient is not finite at step "
                 f"{self.counts['steps']}. Lower pretraining.learning_rate (now {self.settings.learning_rate}) or raise "
                 "its warmup_steps."
             )
@@ -151,7 +106,7 @@ class Trajectory:
             density=self.settings.mask_density,
             mean_span=self.settings.mean_span,
             sentinels=self.vocabulary.sentinel_ids,
-            random=generator(self.arguments.seed if name == "corruption" else 0, name, number),
+            random=generator(self.asked.seed if name == "corruption" else 0, name, number),
         )
 
     def _note(self, loss: torch.Tensor, progress: Progress) -> str:
@@ -169,7 +124,7 @@ class Trajectory:
     def upstream_cross_entropy(self) -> float:
         """Validation loss of the objective, nats a target token; the masks are the same for every trajectory."""
         nats, tokens = 0.0, 0
-        for number, batch in enumerate(self.validation):
+        for number, batch in enumerate(self.text.validation):
             example = self._example(batch, number, "validation")
             nats += float(summed_losses(self.model, example.source, example.target).double().sum())
             tokens += int((example.target != 0).sum())
@@ -191,8 +146,8 @@ class Trajectory:
     def _branch(self, rung: int, saves: Checkpointer) -> None:
         """Leave the trunk, decay to 0 until `rung` tokens, keep the rung, return. A branch cut short is taken again."""
         self._save()
-        trunk = {name: whole(tensor).detach().clone() for name, tensor in self._tensors().items()}
-        counts, stream = dict(self.counts), self.ahead.place
+        trunk = {name: gather(tensor).detach().clone() for name, tensor in self._tensors().items()}
+        counts, stream = dict(self.counts), self.batches.place
         start, peak = self.counts["tokens"], trunk_factor(self.settings.schedule, self.counts["steps"], self.settings.warmup_steps)
         while self.counts["tokens"] < rung:
             self._take(peak * decay_factor((self.counts["tokens"] - start) / max(rung - start, 1)))
@@ -200,7 +155,7 @@ class Trajectory:
         self._keep(rung, annealed=True)
         self._load(trunk)
         self.counts = counts
-        self.ahead.rewind(stream)
+        self.batches.rewind(stream)
 
     def _keep(self, rung: int, *, annealed: bool) -> None:
         self._check_finite()
@@ -212,9 +167,9 @@ class Trajectory:
                 "tokens": self.counts["tokens"],
                 "steps": self.counts["steps"],
                 "positions": self.counts["positions"],
-                "characters": round(self.stream.characters(self.counts["tokens"])),
-                "unique_tokens": self.stream.unique_tokens(self.ahead.place["drawn"]),
-                "epochs": self.stream.epochs(self.ahead.place["drawn"]),
+                "characters": round(self.text.stream.characters(self.counts["tokens"])),
+                "unique_tokens": self.text.stream.unique_tokens(self.batches.place["drawn"]),
+                "epochs": self.text.stream.epochs(self.batches.place["drawn"]),
                 "flops": self.counts["flops"],
                 "upstream_cross_entropy": self.upstream_cross_entropy(),
                 "annealed": annealed,
@@ -230,7 +185,7 @@ class Trajectory:
             weights = self.optimiser.tensors()
             model = Transformer(self.shape, self.vocabulary.size)
             for name, parameter in model.named_parameters():
-                parameter.data = whole(weights[name].detach()).cpu()
+                parameter.data = gather(weights[name].detach()).cpu()
         return save_checkpoint(model, 0, folder) if self.world.first else ""
 
     def _tensors(self) -> dict[str, torch.Tensor]:
@@ -238,13 +193,13 @@ class Trajectory:
 
     def _load(self, tensors: dict[str, torch.Tensor]) -> None:
         for name, tensor in self._tensors().items():
-            fill(tensor, tensors[name])
+            scatter(tensor, tensors[name])
         if not self.step.sharded:
             self.optimiser.refresh()
 
     def _save(self) -> None:
-        plain = {"counts": self.counts, "rungs": self.rungs, "stream": self.ahead.place, "log": self.log.lines}
-        tensors = {name: whole(tensor.detach()) for name, tensor in self._tensors().items()}
+        plain = {"counts": self.counts, "rungs": self.rungs, "stream": self.batches.place, "log": self.log.lines}
+        tensors = {name: gather(tensor.detach()) for name, tensor in self._tensors().items()}
         if self.world.first:
             save_state(self.state / "state.safetensors", tensors, plain)
 
@@ -262,10 +217,10 @@ class Trajectory:
             return
         self._load(tensors)
         self.counts, self.rungs, self.log.lines = plain["counts"], plain["rungs"], plain["log"]
-        self.ahead.rewind(plain["stream"])
+        self.batches.rewind(plain["stream"])
 
     def _write(self) -> None:
-        output = Path(self.arguments.output)
+        output = self.asked.output
         rungs = [rung for rung in self.rungs if rung["pretraining_tokens"] in self.ladder]
         for rung in rungs:
             copy_checkpoint(self.state / rung["path"], output / rung["path"])
@@ -273,12 +228,12 @@ class Trajectory:
         write_json(
             output / "trajectory.json",
             {
-                "model": self.arguments.model_name,
-                "mixture": self.arguments.mixture,
-                "seed": self.arguments.seed,
-                "corpora": self.weights,
+                "model": self.asked.model_name,
+                "mixture": self.asked.mixture,
+                "seed": self.asked.seed,
+                "corpora": self.asked.weights,
                 "rungs": sorted(rungs, key=lambda rung: rung["pretraining_tokens"]),
-                "left_out": self.left_out,
+                "left_out": self.text.left_out,
                 "settings": self.settings.model_dump(),
                 "parameters_total": self.shape.parameters_total(self.vocabulary.size),
                 "parameters_non_embedding": self.shape.parameters_non_embedding,

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from filelock import FileLock
-
 from transferlaws.corpora.items import Document, Pair
 from transferlaws.corpora.readers.opening import bomb, most_expansion
 from transferlaws.corpora.settings import DebianBitext, DebianCorpus, Package
@@ -18,7 +16,7 @@ from transferlaws.corpora.sources import Context, Provenance
 from transferlaws.corpora.sources.fasta import windows
 from transferlaws.corpora.sources.files import read_documents, read_rows
 from transferlaws.errors import ChecksumError, PassingError, UserError
-from transferlaws.files import sha256
+from transferlaws.files import exclusive, sha256
 
 
 def documents(settings: DebianCorpus, context: Context) -> tuple[Provenance, Iterator[Document]]:
@@ -56,7 +54,7 @@ def _fetch(package: Package, cache: Path) -> Path:
     folder = cache / "debian"
     folder.mkdir(parents=True, exist_ok=True)
     deb = folder / f"{package.name}_{package.sha256}.deb"
-    with FileLock(f"{deb}.lock"):
+    with exclusive(f"{deb}.lock"):
         if deb.is_file() and sha256(deb) == package.sha256:
             return deb
         if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):

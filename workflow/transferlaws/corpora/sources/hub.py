@@ -9,14 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from filelock import FileLock
-
 from transferlaws.corpora.items import Document, ItemWriter, Pair, is_unicode, read_items
 from transferlaws.corpora.readers.tables import dig
 from transferlaws.corpora.settings import HubBitext, HubCorpus
 from transferlaws.corpora.sources import Context, Provenance
 from transferlaws.errors import PassingError, UserError
-from transferlaws.files import canonical_json, check_sha256, read_json, sha256, write_json
+from transferlaws.files import canonical_json, check_sha256, exclusive, read_json, sha256, write_json
 from transferlaws.progress import Progress
 
 PART = 10_000  # items of a part: what an interruption loses at most
@@ -65,7 +63,7 @@ def _download(settings: HubCorpus | HubBitext, split: str, columns: list[str], c
         identity.append(_fingerprint(Path(settings.dataset)))
     folder = context.cache / "hub" / hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:32]
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "lock"):
+    with exclusive(folder / "lock"):
         state = {"parts": {}, "items": 0, "bytes": 0, "words": 0, "removed": {}, "position": None, "complete": False}
         if (folder / "state.json").is_file():
             state = read_json(folder / "state.json")

@@ -10,15 +10,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock
-
 from transferlaws.corpora.items import Document, Pair
 from transferlaws.corpora.readers import catalogs, verses
 from transferlaws.corpora.readers.opening import open_wheel
 from transferlaws.corpora.settings import Package, PackagesBitext, PackagesCorpus
 from transferlaws.corpora.sources import Context, Provenance
 from transferlaws.errors import ChecksumError, PassingError
-from transferlaws.files import sha256
+from transferlaws.files import exclusive, sha256
 from transferlaws.progress import Progress
 
 
@@ -60,7 +58,7 @@ def fetch(package: Package, cache: Path) -> Path:
     """
     folder = cache / "packages" / package.sha256
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / "packages" / f"{package.sha256}.lock"):
+    with exclusive(folder / "lock"):
         for wheel in folder.glob("*.whl"):
             if sha256(wheel) == package.sha256:
                 return wheel

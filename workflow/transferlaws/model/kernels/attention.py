@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from transferlaws.model.kernels import tiled
 from transferlaws.model.kernels.tiles import LONG, TILES, Tile
-from transferlaws.model.operations import Positions, diagonal_sums
 from transferlaws.model.packing import Layout
+from transferlaws.model.positions import Positions, diagonal_sums
 
 MARGIN = 128  # most rows or columns of a tile
 PROGRAMS = 2048  # that share the sequences whose bias gradients are added up

@@ -5,7 +5,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from transferlaws.model.operations import EPSILON
+from transferlaws.model.positions import EPSILON
 
 PROGRAMS = 2048  # that share the rows of a norm's backward pass
 COLUMNS = 4096  # of the vocabulary at once

@@ -7,7 +7,7 @@ from transferlaws.tokens.batches import MixtureStream, TextBatch
 from transferlaws.tokens.objectives import Example
 
 
-class Ahead:
+class Prefetcher:
     """Takes batches from `stream`, which runs one batch ahead, and masks them: `mask(batch, step)`.
 
     `place` is the stream's state behind the batch that was taken last, as if nothing ran ahead.
