@@ -9,7 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from transferlaws import records
 from transferlaws.advice.page import _inert
-from transferlaws.config import Count, Study
+from transferlaws.config import Study
+from transferlaws.config_parts import Count
 from transferlaws.errors import UserError
 from transferlaws.model.checkpoint import load_checkpoint, read_settings, save_checkpoint
 from transferlaws.model.settings import ModelSettings

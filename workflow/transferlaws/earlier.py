@@ -1,12 +1,11 @@
 """What an earlier run left: whether its results may stand under this study, and what this study makes again, in words."""
 
 from collections.abc import Iterator
-from glob import glob
 from pathlib import Path
 from types import SimpleNamespace
 
 from transferlaws import records
-from transferlaws.corpora.readers.paths import matches
+from transferlaws.corpora.readers.paths import named
 from transferlaws.errors import UserError
 from transferlaws.files import read_json
 from transferlaws.layout import Layout
@@ -32,7 +31,7 @@ def check_sources(layout: Layout) -> list[str]:
             gone = [
                 f"{kind}.{name}.{field}"
                 for field, patterns in layout.own_files(kind, name).items()
-                if not all(matches(pattern) or glob(pattern, recursive=True) for pattern in patterns)
+                if not all(named(pattern) for pattern in patterns)
             ]
             if not gone:
                 continue

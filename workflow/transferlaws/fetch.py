@@ -7,7 +7,7 @@ from pathlib import Path
 
 from transferlaws.corpora import sources
 from transferlaws.corpora.stage import default_cache
-from transferlaws.costs.stage import read
+from transferlaws.costs.stage import add_config, read
 from transferlaws.evaluation.comet import Comet
 from transferlaws.layout import Layout
 from transferlaws.progress import Progress
@@ -17,12 +17,7 @@ DOWNLOADED = ("packages", "debian", "hub")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Command line of the stage."""
-    parser.add_argument(
-        "config",
-        nargs="*",
-        default=["config.yaml"],
-        help="the study's files; a later one overlays the earlier (default: config.yaml)",
-    )
+    add_config(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -3,14 +3,13 @@
 import hashlib
 import re
 import shlex
-from glob import glob
-from itertools import product
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from transferlaws.config import SCRATCH, Study, load_study
+from transferlaws.config_checks import crossings
 from transferlaws.corpora.languages import primary
-from transferlaws.corpora.readers.paths import matches
+from transferlaws.corpora.readers.paths import named
 from transferlaws.files import canonical_json
 from transferlaws.options import files_by_key
 
@@ -72,26 +71,20 @@ class Layout:
     @property
     def curves(self) -> list[Curve]:
         """Every curve, the from-scratch one of each (model, task, D_f) first."""
-        chosen = self.study.curves
-        models = list(self.study.models) if chosen.models == "all" else chosen.models
-        mixtures = list(self.study.mixtures) if chosen.mixtures == "all" else chosen.mixtures
-        tasks = list(self.study.tasks) if chosen.tasks == "all" else chosen.tasks
+        crossed: dict[tuple[str, str], list[str]] = {}
+        for model, mixture, task in crossings(self.study):
+            crossed.setdefault((model, task), []).append(mixture)
         curves = []
-        for model, task in product(models, tasks):
-            crossed = [mixture for mixture in mixtures if not self._left_out(model, mixture, task)]
-            for size in self._sizes(task) if crossed else []:
+        for (model, task), mixtures in crossed.items():
+            for size in self._sizes(task):
                 scratch = [SCRATCH] if size in self.study.tasks[task].scratch_sizes else []
-                pretrained = crossed if size in self.study.tasks[task].sizes else []
+                pretrained = mixtures if size in self.study.tasks[task].sizes else []
                 curves += [Curve(model, mixture, task, size) for mixture in scratch + pretrained]
         return curves
 
     def _sizes(self, task: str) -> list[int]:
         """Every D_f of a task, with or without pretraining."""
         return sorted({*self.study.tasks[task].sizes, *self.study.tasks[task].scratch_sizes})
-
-    def _left_out(self, model: str, mixture: str, task: str) -> bool:
-        crossing = {"model": model, "mixture": mixture, "task": task}
-        return any(crossing | pattern == crossing for pattern in self.study.curves.leave_out)
 
     @property
     def corpora(self) -> list[str]:
@@ -139,7 +132,7 @@ class Layout:
 
     def _local_files(self, kind: str, name: str) -> list[str]:
         patterns = [path for paths in self.own_files(kind, name).values() for path in paths]
-        return [path for pattern in patterns for path in matches(pattern) or sorted(glob(pattern, recursive=True)) or [pattern]]
+        return [path for pattern in patterns for path in named(pattern) or [pattern]]
 
     def vocabulary_corpora(self, wildcards: object) -> list[str]:
         """The corpora that the vocabulary is trained on: those that `vocabulary.corpora` names, or all in use."""

@@ -12,13 +12,12 @@ import os
 import stat
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from glob import glob
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from transferlaws import entry as entries
-from transferlaws.corpora.readers.paths import matches
+from transferlaws.corpora.readers.paths import named
 from transferlaws.errors import UserError
 from transferlaws.files import canonical_json, exclusive, sha256
 from transferlaws.fingerprint import fingerprint
@@ -82,7 +81,7 @@ def _content(value: object) -> object:
 
 def _sums(patterns: Iterable[str]) -> dict[str, str]:
     """The checksum of every file that paths, patterns and folders name."""
-    found = [Path(path) for pattern in patterns for path in matches(pattern) or sorted(glob(pattern, recursive=True))]
+    found = [Path(path) for pattern in patterns for path in named(pattern)]
     files = [file for path in found for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
     return {str(file): sha256(file) for file in files}
 

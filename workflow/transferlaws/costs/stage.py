@@ -31,14 +31,19 @@ COLUMNS = (
 )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Command line of the stage."""
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """The argument that names the study's files."""
     parser.add_argument(
         "config",
         nargs="*",
         default=["config.yaml"],
         help="the study's files; a later one overlays the earlier (default: config.yaml)",
     )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Command line of the stage."""
+    add_config(parser)
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table as CSV")
     parser.add_argument("--text", type=Path, metavar="FILE", help="write the table as text instead of printing it")
 

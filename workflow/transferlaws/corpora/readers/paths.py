@@ -22,6 +22,11 @@ def matches(pattern: str) -> list[str]:
     return sorted(found.values())
 
 
+def named(pattern: str) -> list[str]:
+    """What a path or pattern of a config names: its files, or else folders; empty where nothing is there."""
+    return matches(pattern) or sorted(glob.glob(pattern, recursive=True))
+
+
 def expand(patterns: list[str], key: str = "paths") -> list[Path]:
     """Files that the patterns mean, in the order of the patterns; each real file once."""
     found: dict[str, Path] = {}
